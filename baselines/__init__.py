@@ -1,0 +1,1 @@
+"""Alignment baselines on identical data: DPO, mDPO, MFPO and MBPO (in preparation)."""

@@ -1,0 +1,55 @@
+"""The `halbench` command: one module per verb, each with one function named like it.
+
+Verbs import what they need when they are called, so that `halbench --help` starts at once and needs no torch.
+Results go to stdout, progress and complaints to stderr.
+"""
+
+import importlib
+import os
+import sys
+import traceback
+
+from halbench.errors import BUG, INTERRUPTED, InputError
+
+VERBS = ("run", "generate", "score", "compare", "gate", "data", "doctor")
+"""In the order in which a new user meets them, which is the order of --help."""
+
+
+def main() -> None:
+    """Run the command line; one line per mistake of the user, a trace only for ours."""
+    import typer
+
+    app = typer.Typer(
+        name="halbench",
+        help="Does this model say things that are not in the image? Object HalBench, AMBER, MMHal-Bench, CHAIR and POPE.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+    @app.callback(invoke_without_command=True)
+    def version(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+        if version:
+            from halbench import __version__
+
+            typer.echo(f"halbench {__version__}")
+            raise typer.Exit
+
+    for verb in VERBS:
+        importlib.import_module(f"halbench.cli.{verb}").add_to(app)
+    try:
+        app()
+    except InputError as error:
+        print(f"halbench: {error}", file=sys.stderr)
+        sys.exit(error.code)
+    except KeyboardInterrupt:
+        print("halbench: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BUG)
+    except Exception:
+        traceback.print_exc()
+        print("halbench: this is a bug in halbench; please report the trace above", file=sys.stderr)
+        sys.exit(BUG)
