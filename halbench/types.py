@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 ResponseState = Literal["ok", "empty", "error"]
-ScoreState = Literal["scored", "unscored", "error"]
+ScoreState = Literal["scored", "unscored", "error", "missing"]
 Better = Literal["lower", "higher", "neither"]
 Unit = Literal["fraction", "rating", "words"]
 
@@ -71,8 +71,9 @@ class Judgement:
 class Score:
     """Counts of one response, and the evidence a person can check (which words, which rating).
 
-    image: cluster key. state "unscored": the response is there but no verdict is (judge failed or unreadable);
-    "error": there was no response. Both carry no counts and are reported, never averaged.
+    image: cluster key. state "unscored": the response is there but no verdict is (judge failed or unreadable), "error":
+    generation failed, "missing": there is no row. All three are reported and never averaged; an unscored one may carry
+    the counts by which an official script scores it all the same.
     """
 
     item: str
@@ -131,20 +132,35 @@ class ResponseRow:
 
 
 @dataclass(frozen=True)
+class JudgeQuestion:
+    """What a suite asks a judge.
+
+    template: name of our own prompt in `halbench/prompts/`. role: of the message that carries it, "user" or "system".
+    values(item, response) -> what fills the template's places, in its order; None when this response needs no judge.
+    readable(reply) -> whether a verdict can be read from a reply.
+    """
+
+    template: str
+    role: Literal["user", "system"]
+    values: Callable[[Item, Response], Mapping[str, str] | None]
+    readable: Callable[[str], bool]
+
+
+@dataclass(frozen=True)
 class Task:
     """A suite that has been loaded with its options and data: what is asked and how an answer is scored.
 
     score(item, response, judgement or None) -> Score; never raises for what a model may say.
     identity: name -> value of all that can change a number (data hashes, options, language); goes into the signature.
-    judge_prompt(item, response) -> text for the judge, or None when this response needs no judge.
-    judge_verdict(reply) -> whether a verdict can be read from the reply.
+    judge: what a judge is asked, in suites that need one. official: whether the options are those of an official script,
+    so that its printed numbers mean something.
     """
 
     items: Sequence[Item]
     score: Callable[[Item, Response, "Judgement | None"], Score]
     identity: Mapping[str, str]
-    judge_prompt: Callable[[Item, Response], str | None] | None = None
-    judge_verdict: Callable[[str], bool] | None = None
+    judge: "JudgeQuestion | None" = None
+    official: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,198 @@
+"""The objects of each COCO 2014 image, as CHAIR scores against them, from COCO's own annotation archive.
+
+An image's objects are its instance categories and the objects that its five captions name (the same text pipeline as for
+a model's captions), training and validation images together. Source: LisaAnne/Hallucination utils/chair.py.
+
+    annotations/instances_val2014.json  {"annotations": [{"image_id": 42, "category_id": 18, ...}], "categories": [...]}
+    annotations/captions_val2014.json   {"annotations": [{"image_id": 42, "caption": "A small dog is curled up ..."}]}
+    -> {"42": ["dog"], ...}
+
+The instance files hold 600 MB of polygons, so they are read element by element.
+"""
+
+import gzip
+import io
+import json
+import multiprocessing
+import zipfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+
+from halbench.coco_objects import Vocabulary, caption_words, mentions, open_vocabulary
+from halbench.datasets import Data
+from halbench.errors import InputError
+from halbench.language import Language, open_language
+
+SPLITS = ("train2014", "val2014")
+BLOCK = 1 << 20
+CAPTIONS_AT_ONCE = 4000
+
+Caption = tuple[int, str]
+Progress = Callable[[int, int], None]
+
+
+def elements(text: IO[str]) -> Iterator[tuple[str, Any]]:
+    """(name, element) of every array, and (name, value) of every other member, of the JSON object in a stream.
+
+    Holds no more than the element in hand. Raises ValueError where the text is no JSON object or ends too early.
+    """
+    decoder, buffer, position = json.JSONDecoder(), text.read(BLOCK), 0
+
+    def more() -> None:
+        nonlocal buffer, position
+        block = text.read(max(BLOCK, len(buffer) - position))
+        if not block:
+            raise ValueError("ends too early")
+        buffer, position = buffer[position:] + block, 0
+
+    def symbol() -> str:
+        nonlocal position
+        while True:
+            while position < len(buffer) and buffer[position] in " \t\r\n":
+                position += 1
+            if position < len(buffer):
+                position += 1
+                return buffer[position - 1]
+            more()
+
+    def value() -> Any:
+        nonlocal position
+        symbol()
+        position -= 1
+        while True:
+            try:
+                found, end = decoder.raw_decode(buffer, position)
+                if end < len(buffer):  # a number may go on in the next block
+                    position = end
+                    return found
+            except json.JSONDecodeError:
+                pass
+            more()
+
+    mark = symbol()
+    if mark != "{":
+        raise ValueError("is no JSON object")
+    while mark != "}":
+        name = value()
+        symbol()  # the colon
+        if symbol() == "[":
+            mark = symbol()
+            while mark != "]":
+                position -= mark != ","
+                yield name, value()
+                mark = symbol()
+        else:
+            position -= 1
+            yield name, value()
+        mark = symbol()
+
+
+def read_annotations(source: Path, name: str) -> Iterator[tuple[str, Any]]:
+    """Elements of a file such as "instances_val2014" in COCO's archive, or in a folder with its unpacked files."""
+    path = f"annotations/{name}.json"
+    try:
+        if source.is_dir():
+            folder = source if (source / f"{name}.json").is_file() else source / "annotations"
+            with (folder / f"{name}.json").open(encoding="utf-8") as text:
+                yield from elements(text)
+        else:
+            with zipfile.ZipFile(source) as archive, archive.open(path) as member:
+                yield from elements(io.TextIOWrapper(member, "utf-8"))
+    except (zipfile.BadZipFile, KeyError, FileNotFoundError, ValueError) as error:
+        raise InputError(f"{source}: expected COCO's annotations_trainval2014.zip with {path} ({error})") from error
+
+
+def instance_objects(source: Path, vocabulary: Vocabulary) -> dict[int, set[str]]:
+    """Image id -> classes of its instances."""
+    objects: dict[int, set[str]] = defaultdict(set)
+    for split in SPLITS:
+        names: dict[int, str] = {}
+        categories: dict[int, set[int]] = defaultdict(set)
+        for member, element in read_annotations(source, f"instances_{split}"):
+            if member == "categories":
+                names[element["id"]] = element["name"]
+            elif member == "annotations":
+                categories[element["image_id"]].add(element["category_id"])
+        unknown = [name for name in names.values() if name not in vocabulary.category]
+        if unknown:
+            raise InputError(f"{source}: category '{unknown[0]}' of instances_{split} is not in the synonym list")
+        for image, found in categories.items():
+            objects[image] |= {vocabulary.category[names[category]] for category in found}
+    return objects
+
+
+def captions(source: Path) -> Iterator[Caption]:
+    """(image id, caption) of every human caption."""
+    for split in SPLITS:
+        for member, element in read_annotations(source, f"captions_{split}"):
+            if member == "annotations":
+                yield element["image_id"], element["caption"]
+
+
+def caption_objects(
+    batch: Iterable[Caption], mode: str, vocabulary: Vocabulary, language: Language
+) -> dict[int, set[str]]:
+    """Image id -> classes named in its captions; every image with a caption is there."""
+    objects: dict[int, set[str]] = defaultdict(set)
+    for image, caption in batch:
+        objects[image] |= {mention.category for mention in mentions(caption_words(caption, mode, language), vocabulary)}
+    return objects
+
+
+def build_truth(
+    source: Path, synonyms: Path, mode: str, data: Data, processes: int = 2, progress: Progress | None = None
+) -> dict[int, list[str]]:
+    """Image id -> its objects, sorted; images in the order of their ids.
+
+    source: COCO's archive or its unpacked folder. mode: how caption words get their base form, "wordnet" or "pattern".
+    progress(captions done, all captions).
+    """
+    vocabulary = open_vocabulary(synonyms)
+    objects = instance_objects(source, vocabulary)
+    listed = list(captions(source))
+    done = 0
+    for named, count in _read_captions(listed, mode, vocabulary, data, processes):
+        for image, classes in named.items():
+            objects[image] |= classes
+        done += count
+        if progress is not None:
+            progress(done, len(listed))
+    return {image: sorted(objects[image]) for image in sorted(objects)}
+
+
+def _read_captions(
+    listed: Sequence[Caption], mode: str, vocabulary: Vocabulary, data: Data, processes: int
+) -> Iterator[tuple[dict[int, set[str]], int]]:
+    """(objects of a batch of captions, size of the batch), in any order that keeps all processes busy."""
+    batches = [listed[start : start + CAPTIONS_AT_ONCE] for start in range(0, len(listed), CAPTIONS_AT_ONCE)]
+    if processes == 1 or len(batches) < 2:
+        language = open_language(data)
+        for batch in batches:
+            yield caption_objects(batch, mode, vocabulary, language), len(batch)
+        return
+    # Spawned, not forked: the caller may run threads (a progress bar), and a fork would copy their locks.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, _open_worker, (mode, vocabulary, data)) as pool:
+        for batch, named in zip(batches, pool.map(_objects_in_worker, batches), strict=True):
+            yield named, len(batch)
+
+
+_worker: dict[str, Any] = {}
+
+
+def _open_worker(mode: str, vocabulary: Vocabulary, data: Data) -> None:
+    _worker.update(mode=mode, vocabulary=vocabulary, language=open_language(data))
+
+
+def _objects_in_worker(batch: Sequence[Caption]) -> dict[int, set[str]]:
+    return caption_objects(batch, **_worker)
+
+
+def write_truth(path: Path, truth: Mapping[int, Sequence[str]]) -> None:
+    """Write {"image id": objects} as gzipped JSON; the same truth gives the same bytes."""
+    text = json.dumps({str(image): list(objects) for image, objects in truth.items()}, separators=(",", ":"))
+    with path.open("wb") as file, gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed:
+        packed.write(text.encode())

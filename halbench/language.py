@@ -1,0 +1,120 @@
+"""The text pipeline of the scorers: NLTK tokens, tags and WordNet lemmas, with an identity for the signature.
+
+The official CHAIR and AMBER scripts are defined by this pipeline, and its version moves their numbers (NLTK 3.10 shifts
+CHAIRs by up to 0.33 points), so the NLTK version and a hash of its resources are part of each score's signature.
+
+    language = open_language(open_data())
+    language.tags(language.tokens("Two dogs."))  -> [("Two", "CD"), ("dogs", "NNS"), (".", ".")]
+    language.lemma("dogs")                       -> "dog"
+"""
+
+import hashlib
+import zipfile
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import nltk
+from nltk.corpus.reader.wordnet import WordNetCorpusReader
+from nltk.tag.perceptron import PerceptronTagger
+from nltk.tokenize.destructive import NLTKWordTokenizer
+from nltk.tokenize.punkt import PunktTokenizer
+
+from halbench.datasets import Data
+from halbench.errors import MissingData
+
+PUNKT, TAGGER, WORDNET = "tokenizers/punkt_tab", "taggers/averaged_perceptron_tagger_eng", "corpora/wordnet"
+PARTS_OF_SPEECH = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
+
+
+def open_language(data: Data) -> "Language":
+    """The pipeline on the NLTK resources of NLTK_DATA, the usual places of NLTK, or `nltk_data/` of the data folder."""
+    own = str(data.root / "nltk_data")
+    if own not in nltk.data.path:
+        nltk.data.path.append(own)
+    return Language(*(_find(name) for name in (PUNKT, TAGGER, WORDNET)))
+
+
+def _find(resource: str) -> Path:
+    """Folder of a resource, or its zip archive: nltk's downloader leaves WordNet zipped."""
+    for folder in nltk.data.path:
+        for candidate in (Path(folder) / resource, Path(folder) / f"{resource}.zip"):
+            if candidate.exists():
+                return candidate
+    raise MissingData(
+        f"NLTK resource {resource.split('/')[1]} not found in NLTK_DATA or {nltk.data.path[-1]}. "
+        "Get it with: halbench data fetch nltk_data"
+    )
+
+
+class Language:
+    """English tokens, part-of-speech tags and lemmas, exactly as NLTK gives them. punkt, tagger, wordnet: where they lie."""
+
+    def __init__(self, punkt: Path, tagger: Path, wordnet: Path) -> None:
+        self._sources = {"punkt": punkt, "tagger": tagger, "wordnet": wordnet}
+        self._words = NLTKWordTokenizer()
+        self.lemma = lru_cache(maxsize=None)(self._lemma)
+
+    @cached_property
+    def _sentences(self) -> PunktTokenizer:
+        return PunktTokenizer("english")
+
+    @cached_property
+    def _tagger(self) -> PerceptronTagger:
+        return PerceptronTagger()
+
+    @cached_property
+    def _wordnet(self) -> dict[str, bytes]:
+        """The index and exception files of WordNet, by name."""
+        names = [f"{kind}.{pos}" for pos in PARTS_OF_SPEECH.values() for kind in ("index",)]
+        names += [f"{pos}.exc" for pos in PARTS_OF_SPEECH.values()]
+        return _read_members(self._sources["wordnet"], names)
+
+    @cached_property
+    def _lexicon(self) -> dict[str, tuple[frozenset[str], dict[str, list[str]]]]:
+        """Part of speech -> (lemmas in WordNet, exceptions). Read here because NLTK's reader takes 1.3 s for the same."""
+        lexicon = {}
+        for pos, name in PARTS_OF_SPEECH.items():
+            # A line of the licence text at the head starts with a space and gives the word "".
+            lemmas = frozenset(line.split(" ", 1)[0] for line in self._wordnet[f"index.{name}"].decode().splitlines())
+            exceptions = [line.split() for line in self._wordnet[f"{name}.exc"].decode().splitlines()]
+            lexicon[pos] = (lemmas - {""}, {word: forms for word, *forms in exceptions})
+        return lexicon
+
+    def identity(self) -> dict[str, str]:
+        """NLTK's version and a hash of the resources' contents (the same for a zip archive and its unpacked folder)."""
+        digest = hashlib.sha256()
+        parts = [self._wordnet]
+        parts += [_read_members(self._sources[name], None) for name in ("punkt", "tagger")]
+        for members in parts:
+            for name in sorted(members):
+                digest.update(name.encode() + b"\0" + hashlib.sha256(members[name]).digest())
+        return {"nltk": nltk.__version__, "nltk_data": digest.hexdigest()[:8]}
+
+    def tokens(self, text: str) -> list[str]:
+        """nltk.word_tokenize: sentences by punkt, words by the Treebank rules."""
+        return [token for sentence in self._sentences.tokenize(text) for token in self._words.tokenize(sentence)]
+
+    def tags(self, tokens: list[str]) -> list[tuple[str, str]]:
+        """nltk.pos_tag: (token, Penn Treebank tag)."""
+        tagged: list[tuple[str, str]] = self._tagger.tag(tokens)
+        return tagged
+
+    def _lemma(self, word: str, pos: str = "n") -> str:
+        """nltk's WordNetLemmatizer.lemmatize: the shortest of the word's possible lemmas, else the word itself."""
+        lemmas, exceptions = self._lexicon[pos]
+        if word in exceptions:
+            forms = exceptions[word]
+        else:
+            rules = WordNetCorpusReader.MORPHOLOGICAL_SUBSTITUTIONS[pos]
+            forms = [word[: -len(old)] + new for old, new in rules if word.endswith(old)]
+        return min((form for form in [word, *forms] if form in lemmas), key=len, default=word)
+
+
+def _read_members(source: Path, names: list[str] | None) -> dict[str, bytes]:
+    """Contents of the named files (None: of all) of an English resource folder or of its zip archive, by file name."""
+    if source.suffix == ".zip":
+        with zipfile.ZipFile(source) as archive:
+            inside = {Path(name).name: name for name in archive.namelist() if not name.endswith("/")}
+            return {name: archive.read(inside[name]) for name in names or inside}
+    folder = source / "english" if (source / "english").is_dir() else source
+    return {name: (folder / name).read_bytes() for name in names or sorted(p.name for p in folder.iterdir() if p.is_file())}

@@ -1,0 +1,205 @@
+"""Response files as people have them -> ResponseRow, and the matching of rows to items.
+
+    [{"id": 1, "response": "..."}]                                     AMBER
+    {"image_id": 226988, "caption": "..."}                             CHAIR (JSONL)
+    {"question_id": 7, "text": "Yes", "prompt": "Is there ...?"}       LLaVA answer files, POPE (JSONL)
+    [{"image_id": "df62", "question": "...", "model_answer": "..."}]   MMHal-Bench's template, filled in
+    {"doc_id": 0, "doc": {...}, "filtered_resps": ["Yes"]}             lmms-eval sample logs (JSONL)
+    index, image, question, prediction                                 VLMEvalKit tables (.xlsx .tsv .csv .json)
+
+Which field holds what follows from the names alone and never from the suite, so that one file always reads one way.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from halbench.errors import InputError
+from halbench.records import read_json, read_jsonl
+from halbench.types import Item, Response, ResponseRow
+
+# The first field present holds the model's words. "answer" stands late and "text" last: VLMEvalKit keeps the truth in
+# "answer" beside "prediction", and POPE logs keep the question in "text" beside "response".
+TEXT_FIELDS = ("prediction", "model_answer", "filtered_resps", "resps", "response", "caption", "answer", "output", "text")
+PROMPT_FIELDS = ("question", "prompt", "query", "text")
+ID_FIELDS = ("id", "question_id", "index", "item")
+IMAGE_FIELDS = ("image_file", "image", "image_id", "image_path", "image_source", "image_src")
+
+# Fields of a row that a Response tells in its own way.
+TOLD_FIELDS = {*TEXT_FIELDS, *PROMPT_FIELDS, *ID_FIELDS, *IMAGE_FIELDS, "tokens", "finish", "state", "error", "extra", "doc"}
+
+
+def read_response_file(path: Path) -> list[ResponseRow]:
+    """All rows of a response file, in its order. Raises InputError with file, line and field."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file; expected the stored responses of a model")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected a file such as {path}/responses.jsonl")
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path}: cannot read '{path.suffix}' files; expected one of {', '.join(READERS)}")
+    rows = [_response_row(row, line, f"{path}:{line}") for line, row in reader(path)]
+    if not rows:
+        raise InputError(f"{path}: holds no responses")
+    return rows
+
+
+def _rows_of_json(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
+    head = path.read_bytes().lstrip()[:1]
+    if head == b"{" and b"\n{" in path.read_bytes():
+        return list(read_jsonl(path))  # JSONL under the name .json, as some harnesses write it
+    value = read_json(path)
+    if isinstance(value, dict):
+        # {"1": {...}} or {"logs": [...]} (lmms-eval's older logs)
+        value = value.get("logs", value.get("responses", list(value.values())))
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise InputError(f"{path}: expected a JSON list of objects, one per response")
+    return list(enumerate(value, 1))
+
+
+def _rows_of_table(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
+    import pandas as pd
+
+    try:
+        if path.suffix.lower() == ".xlsx":
+            frame = pd.read_excel(path, dtype=str, keep_default_na=False)
+        else:
+            frame = pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False)
+    except ImportError as error:
+        raise InputError(f"{path}: reading .xlsx needs: pip install 'halbench[excel]'") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        raise InputError(f"{path}: not a readable table ({error})") from error
+    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    return list(enumerate(rows, 2))
+
+
+READERS: Mapping[str, Callable[[Path], Any]] = {
+    ".jsonl": read_jsonl,
+    ".json": _rows_of_json,
+    ".tsv": _rows_of_table,
+    ".csv": _rows_of_table,
+    ".xlsx": _rows_of_table,
+}
+
+
+def _response_row(row: Mapping[str, Any], line: int, where: str) -> ResponseRow:
+    if "item" in row and isinstance(row.get("extra"), dict):
+        row = {**row["extra"], **row}  # a Response of our own
+    text_field = next((name for name in TEXT_FIELDS if name in row), None)
+    if text_field is None:
+        raise InputError(f"{where}: no field with the response; expected one of {', '.join(TEXT_FIELDS)}; found {', '.join(row)}")
+    text = row[text_field]
+    while isinstance(text, list) and len(text) == 1:
+        text = text[0]  # lmms-eval nests: resps [["Yes"]], filtered_resps ["Yes"]
+    if text is None:
+        text = ""
+    if not isinstance(text, str):
+        raise InputError(f"{where}: field '{text_field}' should be text, found {type(text).__name__} {json.dumps(text)[:60]}")
+    # An lmms-eval log keeps the question's own fields under "doc"; its id is a better key than the row's place.
+    asked = row["doc"] if isinstance(row.get("doc"), dict) else row
+    prompt_field = next((name for name in PROMPT_FIELDS if name in asked and name != text_field), None)
+    return ResponseRow(
+        line=line,
+        text=text,
+        id=_first(asked, ID_FIELDS, where) or _first(row, ("doc_id",), where),
+        image=_first(asked, IMAGE_FIELDS, where),
+        prompt=str(asked[prompt_field]) if prompt_field is not None else None,
+        extra=row,
+    )
+
+
+def _first(row: Mapping[str, Any], names: Sequence[str], where: str) -> str | None:
+    for name in names:
+        value = row.get(name)
+        if isinstance(value, bool | float | list | dict) and not (isinstance(value, float) and value.is_integer()):
+            if name in IMAGE_FIELDS:
+                continue  # an embedded picture, say
+            raise InputError(f"{where}: field '{name}' should be an id, found {json.dumps(value)[:60]}")
+        if value is not None:
+            return str(int(value)) if isinstance(value, float) else str(value)
+    return None
+
+
+def responses_of(rows: Sequence[ResponseRow], ids: Sequence[str]) -> list[Response]:
+    """Responses of matched rows. Text without any non-blank character has the state "empty"; an error row stays one."""
+    responses = []
+    for row, item in zip(rows, ids, strict=True):
+        failed = row.extra.get("state") == "error"
+        responses.append(
+            Response(
+                item=item,
+                text=row.text,
+                tokens=row.extra.get("tokens") if isinstance(row.extra.get("tokens"), int) else None,
+                state="error" if failed else "ok" if row.text.strip() else "empty",
+                error=str(row.extra.get("error")) if failed else None,
+                extra={name: value for name, value in row.extra.items() if name not in TOLD_FIELDS},
+            )
+        )
+    return responses
+
+
+def match_by_id_or_question(items: Sequence[Item], rows: Sequence[ResponseRow], known_ids: str) -> list[str]:
+    """Item id of each row: by its own id where that is known and the question agrees, else by image and question.
+
+    Other harnesses number the same questions in their own way, so an id alone is believed only if nothing speaks against
+    it. Raises InputError with the row's line. known_ids: what ids the suite has, for the message.
+    """
+    by_id = {item.id: item for item in items}
+    stranger = next((row for row in rows if row.id not in by_id or not _same_question(row, by_id[row.id or ""])), None)
+    if stranger is None:
+        return [row.id for row in rows if row.id is not None]
+    by_question = match_by_question(items, rows)
+    if by_question is not None:
+        return by_question
+    if stranger.id is None:
+        raise InputError(f"line {stranger.line}: no id; expected one of the fields {', '.join(ID_FIELDS)}, or image and question")
+    if stranger.id not in by_id:
+        raise InputError(f"line {stranger.line}: unknown item '{stranger.id}'; {known_ids}. Wrong --suite?")
+    asked = by_id[stranger.id]
+    raise InputError(
+        f"line {stranger.line}: item '{stranger.id}' asks {asked.prompt[:60]!r} of {asked.image.name}, but this row answers "
+        f"{(stranger.prompt or '')[:60]!r} of {stranger.image}. Wrong --suite or ids?"
+    )
+
+
+def _same_question(row: ResponseRow, item: Item) -> bool:
+    """Whether a row's image and question, where it tells them, are the item's (users append to the question)."""
+    same_image = row.image is None or image_key(row.image) == image_key(item.image.name)
+    return same_image and (row.prompt is None or _question(row.prompt).startswith(_question(item.prompt)))
+
+
+def _question(prompt: str) -> str:
+    return prompt.replace("<image>", "").strip()
+
+
+def match_by_question(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str] | None:
+    """Item id of each row by image and question; None when a row does not tell them or no item has them.
+
+    Where a suite asks the same question twice of an image, rows take its items in order.
+    """
+    places: dict[tuple[str, str], list[str]] = {}
+    for item in items:
+        places.setdefault((image_key(item.image.name), _question(item.prompt)), []).append(item.id)
+    found = []
+    for row in rows:
+        if row.image is None or row.prompt is None:
+            return None
+        candidates = places.get((image_key(row.image), _question(row.prompt).split("\n")[0].strip()))
+        if candidates is None:
+            return None
+        found.append(candidates.pop(0) if len(candidates) > 1 else candidates[0])
+    return found
+
+
+def image_key(name: str) -> str:
+    """What two spellings of one image share: "COCO_val2014_000000339761.jpg", "339761.jpg" and "339761" -> "339761"."""
+    stem = Path(name).stem
+    digits = stem.rpartition("_")[2]
+    return digits.lstrip("0") or "0" if digits.isdigit() else stem
+
+
+def duplicates(ids: Sequence[str]) -> list[str]:
+    """Ids that occur more than once, in order of first occurrence."""
+    return [item for item, times in Counter(ids).items() if times > 1]

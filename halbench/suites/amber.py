@@ -1,0 +1,335 @@
+"""AMBER: 1,004 images, one description and about 14 yes/no questions each (Wang et al., 2023, arXiv 2311.07397).
+
+Generative: which nouns of a description hallucinate (`chair`, `hal`), how much of the annotated truth it covers (`cover`),
+and how much of it is the hallucination that people would expect (`cog`). Discriminative: accuracy, precision, recall and
+F1 with "No" as the positive class. AMBER score = (1 - chair + f1) / 2.
+Source: junyangwang0410/AMBER inference.py and data/.
+
+    halbench score --suite amber --responses answers.json      a list of {"id": 1, "response": "..."}
+"""
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from halbench import yes_no
+from halbench.datasets import Data
+from halbench.errors import InputError, MissingExtra
+from halbench.language import Language, open_language
+from halbench.ratios import divide, ratio_metric
+from halbench.records import content_hash, file_hash, read_json, write_json
+from halbench.response_files import match_by_id_or_question
+from halbench.types import Decoding, Item, Judgement, Metric, Response, ResponseRow, Score, Suite, Task
+
+GROUP_OF_TYPE = {
+    "generative": "generative",
+    "discriminative-hallucination": "existence",
+    "discriminative-attribute-state": "state",
+    "discriminative-attribute-number": "number",
+    "discriminative-attribute-action": "action",
+    "discriminative-relation": "relation",
+    "relation": "relation",
+}
+ATTRIBUTE = ("state", "number", "action")
+DISCRIMINATIVE = ("existence", *ATTRIBUTE, "relation")
+PARTS = {
+    "all": ("generative", *DISCRIMINATIVE),
+    "generative": ("generative",),
+    "discriminative": DISCRIMINATIVE,
+    "existence": ("existence",),
+    "attribute": ATTRIBUTE,
+    "relation": ("relation",),
+}
+"""The authors' query files, and the item groups each holds."""
+
+SIMILAR = 0.8  # inference.py --similarity_score
+
+
+@dataclass(frozen=True)
+class Options:
+    """similarity: how nouns match annotated words beyond being the same: "exact" (not at all), "spacy" (en_core_web_lg,
+    as the official script; built once and cached) or a table FILE. answers: the official reading of Yes and No, or ours.
+    part: which of the authors' query files; "auto" is all, or those that a response file answers.
+    """
+
+    similarity: str = "exact"
+    answers: Literal["strict", "lenient"] = "strict"
+    part: Literal["auto", "all", "generative", "discriminative", "existence", "attribute", "relation"] = "auto"
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """What the scorer knows of words. vocabulary: words that count. ignored: words never hallucinated.
+
+    relations: word -> words that stand for it. similar: word -> words closer than SIMILAR (itself not among them).
+    """
+
+    vocabulary: frozenset[str]
+    ignored: frozenset[str]
+    relations: Mapping[str, Sequence[str]]
+    similar: Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Annotated words of an image, each a slot to be marked, and the words that mark them, in the official order."""
+
+    words: Sequence[str]
+    markers: Mapping[str, int]
+
+    @staticmethod
+    def of(words: Sequence[str], relations: Mapping[str, Sequence[str]]) -> "Slots":
+        # A marker that several slots share marks the first that lists it, and related words come before the annotated
+        # words themselves: 349 truth words mark another word's slot, officially.
+        markers: dict[str, int] = {}
+        for slot, word in enumerate(words):
+            for related in relations[word]:
+                markers.setdefault(related, slot)
+        for slot, word in enumerate(words):
+            markers.setdefault(word, slot)
+        return Slots(words, markers)
+
+    def first_similar(self, noun: str, similar: frozenset[str]) -> int | None:
+        """Slot of the first marker that equals the noun or is similar to it."""
+        return next((slot for marker, slot in self.markers.items() if marker == noun or marker in similar), None)
+
+
+def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Task:
+    items = read_items(data, options.part, rows)
+    identity = {"answers": options.answers}
+    language, lexicon, truths = None, None, {}
+    if any(item.group == "generative" for item in items):
+        language = open_language(data)
+        lexicon = open_lexicon(data, options.similarity)
+        pairs = sorted(f"{a} {b}" for a, words in lexicon.similar.items() for b in words)
+        similarity = options.similarity if options.similarity in SIMILARITY else "table"
+        identity |= {
+            **language.identity(),
+            "words": content_hash([sorted(lexicon.vocabulary), sorted(lexicon.ignored), lexicon.relations], 8),
+            "similarity": similarity if similarity == "exact" else f"{similarity}-{content_hash(pairs, 8)}",
+        }
+        truths = {
+            item.id: (Slots.of(item.truth["truth"], lexicon.relations), Slots.of(item.truth["hallu"], lexicon.relations))
+            for item in items
+            if item.group == "generative"
+        }
+    read = yes_no.read_strict if options.answers == "strict" else yes_no.read_lenient
+
+    def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
+        if item.group == "generative":
+            assert language is not None
+            assert lexicon is not None
+            return score_description(item, description_nouns(response.text, language), *truths[item.id], lexicon)
+        return score_question(item, response.text, read)
+
+    return Task(items, score, identity, official=options.answers == "strict")
+
+
+def read_items(data: Data, part: str, rows: Sequence[ResponseRow] | None) -> list[Item]:
+    """Queries joined with annotations, of the parts asked for."""
+    queries, annotations = read_json(data.file("amber/query/query_all.json")), read_json(data.file("amber/annotations.json"))
+    truth = {row["id"]: row for row in annotations}
+    images = data.image_folder("amber")
+    items = []
+    for query in queries:
+        row = truth[query["id"]]
+        group = GROUP_OF_TYPE[row["type"]]
+        answer = {"truth": row["truth"], "hallu": row["hallu"]} if group == "generative" else row["truth"]
+        items.append(Item(str(query["id"]), images / query["image"], query["query"], answer, group))
+    if part == "auto" and rows is not None:
+        ids = set(match(items, rows))
+        answered = {item.group for item in items if item.id in ids}
+        wanted = {group for groups in (PARTS["generative"], PARTS["existence"], ATTRIBUTE, PARTS["relation"]) if answered & set(groups) for group in groups}
+    else:
+        wanted = set(PARTS["all" if part == "auto" else part])
+    return [item for item in items if item.group in wanted]
+
+
+def open_lexicon(data: Data, similarity: str) -> Lexicon:
+    """Word lists of AMBER and the similarity that the user chose."""
+    relations: dict[str, list[str]] = read_json(data.file("amber/relation.json"))
+    vocabulary = frozenset(relations) | frozenset(itertools.chain.from_iterable(relations.values()))
+    ignored = frozenset(data.file("amber/safe_words.txt").read_text(encoding="utf-8").split("\n"))
+    similar = SIMILARITY.get(similarity, lambda data, words: table_similarity(Path(similarity), words))(data, vocabulary)
+    return Lexicon(vocabulary, ignored, relations, similar)
+
+
+def no_similarity(data: Data, vocabulary: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Only the same word matches."""
+    return {}
+
+
+def table_similarity(path: Path, vocabulary: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Similarity from a table file: {"similar_pairs": [["tv", "television", 0.93], ...]}; the rest is not similar."""
+    if not path.is_file():
+        raise InputError(f"similarity={path}: no such file; expected exact, spacy or a table file")
+    table = read_json(path)
+    pairs = table.get("similar_pairs") if isinstance(table, dict) else None
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 3 for pair in pairs):
+        raise InputError(f'{path}: expected {{"similar_pairs": [[word, word, similarity], ...]}}')
+    similar: dict[str, set[str]] = {}
+    for first, second, value in pairs:
+        if value > SIMILAR:
+            similar.setdefault(first, set()).add(second)
+            similar.setdefault(second, set()).add(first)
+    return {word: frozenset(words & vocabulary) for word, words in similar.items() if word in vocabulary}
+
+
+def spacy_similarity(data: Data, vocabulary: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Similarity by spaCy's en_core_web_lg, kept as a table file beside the suite's data.
+
+    Both sides of each comparison lie in AMBER's 418-word vocabulary, so one table replaces every pipeline call.
+    """
+    name = "en_core_web_lg"
+    try:
+        import spacy
+
+        pipeline = spacy.load(name)
+    except (ImportError, OSError) as error:
+        raise MissingExtra(f"similarity=spacy needs: pip install 'halbench[spacy]' && python -m spacy download {name}") from error
+    version = f"{name}-{pipeline.meta['version']}"
+    path = data.root / "amber" / f"similarity_{version}.json"
+    if not path.is_file():
+        documents = {word: pipeline(word) for word in sorted(vocabulary)}
+        pairs = [
+            [first, second, round(float(documents[first].similarity(documents[second])), 6)]
+            for first, second in itertools.combinations(documents, 2)
+        ]
+        write_json(path, {"model": version, "similar_pairs": [pair for pair in pairs if pair[2] > SIMILAR]})
+    return table_similarity(path, vocabulary)
+
+
+SIMILARITY: Mapping[str, Callable[[Data, frozenset[str]], dict[str, frozenset[str]]]] = {
+    "exact": no_similarity,
+    "spacy": spacy_similarity,
+}
+
+
+def description_nouns(text: str, language: Language) -> list[str]:
+    """Base forms of a description's nouns, case kept: "Sky" is officially not "sky"."""
+    return [language.lemma(word) for word, tag in language.tags(language.tokens(text)) if tag.startswith("NN")]
+
+
+def score_description(item: Item, nouns: Sequence[str], safe: Slots, hallu: Slots, lexicon: Lexicon) -> Score:
+    """Counts of one description, with the official script's order of tests."""
+    counted = [noun for noun in nouns if noun in lexicon.vocabulary]
+    covered, expected, hallucinated, correct = set(), set(), [], []
+    for noun in counted:
+        if noun in lexicon.ignored:
+            continue
+        if noun in safe.markers:
+            covered.add(safe.markers[noun])
+            correct.append(noun)
+            continue
+        similar = lexicon.similar.get(noun, frozenset())
+        if noun in hallu.markers:
+            expected.add(hallu.markers[noun])
+        near_hallu, near_safe = hallu.first_similar(noun, similar), safe.first_similar(noun, similar)
+        if near_hallu is not None:
+            expected.add(near_hallu)
+        if near_safe is not None:
+            covered.add(near_safe)
+            correct.append(noun)
+        else:
+            hallucinated.append(noun)
+    counts = {
+        "descriptions": 1,
+        "descriptions_hallucinated": bool(hallucinated),
+        "nouns": len(counted),
+        "nouns_hallucinated": len(hallucinated),
+        "truth_slots": len(safe.words),
+        "truth_covered": len(covered),
+        "hallu_slots": len(hallu.words),
+        "hallu_named": len(expected),
+    }
+    evidence = {
+        "hallucinated": hallucinated,
+        "correct": correct,
+        "covered": [safe.words[slot] for slot in sorted(covered)],
+        "expected_hallucinations": [hallu.words[slot] for slot in sorted(expected)],
+    }
+    return Score(item.id, item.image.name, item.group, counts, evidence)
+
+
+def score_question(item: Item, text: str, read: Callable[[str], yes_no.Answer | None]) -> Score:
+    """Counts of one yes/no answer; "No" is the positive class."""
+    truth: yes_no.Answer = "yes" if item.truth == "yes" else "no"
+    answer = read(text)
+    counts = yes_no.count_answer(truth, answer, positive="no")
+    counts["unreadable"] = answer is None and yes_no.read_lenient(text) is None
+    return Score(item.id, item.image.name, item.group, counts, {"truth": truth, "answer": answer})
+
+
+def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
+    """Rows by AMBER's id, or by image and question where ids are another harness's."""
+    return match_by_id_or_question(items, rows, "amber has ids 1..15220")
+
+
+# What inference.py prints. It starts every denominator at 0.001 and rounds percent to one decimal; F1 comes from the
+# rounded precision and recall, with 0.001 (existence) or 0.0001 in its denominator.
+def _printed(numerator: str, denominator: str) -> Callable[[Mapping[str, float], str], float]:
+    return lambda counts, group: round(counts[numerator] / (counts[denominator] + 0.001) * 100, 1)
+
+
+def _hal_printed(counts: Mapping[str, float], group: str) -> float:
+    clean = counts["descriptions"] - counts["descriptions_hallucinated"]
+    return round(100 - clean / (counts["descriptions"] + 0.001) * 100, 1)
+
+
+def _f1_printed(counts: Mapping[str, float], group: str) -> float:
+    precision = _printed("correct_positive", "answered_positive")(counts, group) / 100
+    recall = _printed("correct_positive", "truth_positive")(counts, group) / 100
+    return round(2 * precision * recall / (precision + recall + (0.001 if group == "existence" else 0.0001)) * 100, 1)
+
+
+def _amber_score(counts: Mapping[str, Any]) -> Any:
+    chair = divide(counts["nouns_hallucinated"], counts["nouns"])
+    return (1 - chair + yes_no.f1(counts)) / 2
+
+
+GENERATIVE_GROUP = ("generative",)
+QUESTION_GROUPS = ("discriminative", "existence", "attribute", "state", "number", "action", "relation")
+
+SUITE = Suite(
+    name="amber",
+    version="1",
+    title="AMBER",
+    options=Options,
+    decoding=Decoding(max_new_tokens=512),
+    metrics=(
+        ratio_metric("chair", "nouns_hallucinated", "nouns", "lower", groups=GENERATIVE_GROUP, official=_printed("nouns_hallucinated", "nouns")),
+        ratio_metric("cover", "truth_covered", "truth_slots", "higher", groups=GENERATIVE_GROUP, official=_printed("truth_covered", "truth_slots")),
+        ratio_metric("hal", "descriptions_hallucinated", "descriptions", "lower", groups=GENERATIVE_GROUP, official=_hal_printed),
+        ratio_metric("cog", "hallu_named", "hallu_slots", "lower", groups=GENERATIVE_GROUP, official=_printed("hallu_named", "hallu_slots")),
+        *yes_no.metrics(
+            QUESTION_GROUPS,
+            official={
+                "accuracy": _printed("correct", "questions"),
+                "precision": _printed("correct_positive", "answered_positive"),
+                "recall": _printed("correct_positive", "truth_positive"),
+                "f1": _f1_printed,
+            },
+        ),
+        ratio_metric("unread", "unread", "questions", "lower", groups=QUESTION_GROUPS),
+        ratio_metric("unreadable", "unreadable", "questions", "lower", groups=QUESTION_GROUPS),
+        Metric("amber_score", _amber_score, "higher"),
+    ),
+    groups={
+        "generative": ("generative",),
+        "discriminative": DISCRIMINATIVE,
+        "existence": ("existence",),
+        "attribute": ATTRIBUTE,
+        "state": ("state",),
+        "number": ("number",),
+        "action": ("action",),
+        "relation": ("relation",),
+        "all": PARTS["all"],
+    },
+    load=load,
+    match=match,
+    needs=("amber/annotations.json", "amber/query/query_all.json", "amber/relation.json", "amber/safe_words.txt", "nltk_data", "amber/images"),
+)

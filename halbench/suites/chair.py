@@ -1,0 +1,167 @@
+"""CHAIR: which COCO objects a caption names that are not in the image (Rohrbach et al., 2018, arXiv 1809.02156).
+
+The truth of an image is the union of its instance categories and of the objects in its five human captions. Repeats of a
+hallucinated object count each time. Source: LisaAnne/Hallucination utils/chair.py; shikiw/OPERA chair.py.
+
+    halbench score --suite chair --responses captions.jsonl      rows {"image_id": 226988, "caption": "..."}
+    halbench run --suite chair --set images=FOLDER_OR_LIST ...   photographs whose names end in their COCO id
+"""
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from halbench.coco_objects import Vocabulary, caption_words, categorised, merge_two_words, open_vocabulary
+from halbench.datasets import Data
+from halbench.errors import InputError
+from halbench.language import Language, open_language
+from halbench.ratios import percent_printed, ratio_metric
+from halbench.records import content_hash, file_hash, read_json
+from halbench.response_files import image_key
+from halbench.types import Decoding, Item, Judgement, Response, ResponseRow, Score, Suite, Task
+
+# OPERA's prompt, used by the papers that report CHAIR on COCO since.
+PROMPT = "Please describe this image in detail."
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True)
+class Options:
+    """captions: how words get their base form. truth: which of the two public builds of the COCO objects.
+
+    images: a folder of images or a text file of COCO ids or file names, instead of the default sample of 500.
+    """
+
+    captions: Literal["wordnet", "pattern"] = "wordnet"
+    truth: Literal["wordnet", "pattern"] = "wordnet"
+    images: str = ""
+
+
+def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Task:
+    language = open_language(data)
+    synonyms = data.file("chair/synonyms.txt")
+    vocabulary = open_vocabulary(synonyms)
+    truth = read_coco_truth(data.file(f"chair/coco2014_objects_{options.truth}.json.gz"))
+    if options.images:
+        images = listed_images(Path(options.images), data)
+    elif rows is not None:
+        images = {key: data.image_folder("chair") / coco_file(key) for key in {_image_of(row) for row in rows}}
+    else:
+        images = default_sample(data)
+    items = []
+    for key, path in sorted(images.items(), key=lambda entry: entry[0].zfill(12)):  # one order, whatever the file's
+        if key not in truth:
+            raise InputError(f"image '{key}' ({path}) is not among the {len(truth)} COCO 2014 images with known objects. Wrong --suite?")
+        items.append(Item(id=key, image=path, prompt=PROMPT, truth=truth[key], group="all"))
+
+    def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
+        words = caption_words(response.text, options.captions, language)
+        return score_caption(item, words, vocabulary)
+
+    identity = {**language.identity(), "synonyms": file_hash(synonyms, 8), "captions": options.captions, "truth": options.truth}
+    if options.captions == "pattern":
+        identity["pattern"] = "textblob"
+    return Task(items, score, identity)
+
+
+def score_caption(item: Item, words: Sequence[str], vocabulary: Vocabulary) -> Score:
+    """Counts of one caption from the base forms of its words."""
+    merged = merge_two_words(words, vocabulary)
+    mentions = categorised(merged, vocabulary)
+    hallucinated = [mention for mention in mentions if mention.category not in item.truth]
+    named = {mention.category for mention in mentions} & set(item.truth)
+    counts = {
+        "captions": 1,
+        "captions_hallucinated": bool(hallucinated),
+        "mentions": len(mentions),
+        "mentions_hallucinated": len(hallucinated),
+        "truth_objects": len(item.truth),
+        "truth_named": len(named),
+        "words": len(merged),
+    }
+    evidence = {"mentions": mentions, "hallucinated": hallucinated, "truth": item.truth}
+    return Score(item.id, item.image.name, item.group, counts, evidence)
+
+
+def read_coco_truth(path: Path) -> Mapping[str, list[str]]:
+    """COCO image id -> its object classes, sorted."""
+    try:
+        truth: dict[str, list[str]] = json.loads(gzip.decompress(path.read_bytes()))
+    except (OSError, EOFError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not a gzipped JSON object of image id -> objects ({error}). Build it with: halbench data fetch chair") from error
+    return truth
+
+
+def default_sample(data: Data) -> dict[str, Path]:
+    """The 500 val2014 images that OPERA (arXiv 2311.17911) published captions for, by id."""
+    listing = resources.files("halbench.suites").joinpath("chair_sample_500.txt").read_text("utf-8")
+    ids = [line for line in listing.splitlines() if line and not line.startswith("#")]
+    return {key: data.image_folder("chair") / coco_file(key) for key in ids}
+
+
+def coco_file(key: str) -> str:
+    """File name of a COCO val2014 image."""
+    return f"COCO_val2014_{key.zfill(12)}.jpg"
+
+
+def listed_images(source: Path, data: Data) -> dict[str, Path]:
+    """COCO id -> image file, from a folder of images or a list of ids or file names (one a line, or a JSON list)."""
+    if source.is_dir():
+        files = sorted(path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        if not files:
+            raise InputError(f"images={source}: no {', '.join(IMAGE_SUFFIXES)} files in this folder")
+    elif source.is_file():
+        names = read_json(source) if source.suffix == ".json" else source.read_text(encoding="utf-8").split()
+        folder = data.image_folder("chair")
+        files = [folder / (coco_file(str(name)) if str(name).isdigit() else str(name)) for name in names]
+    else:
+        raise InputError(f"images={source}: expected a folder of images or a file that lists COCO ids")
+    keys = [image_key(path.name) for path in files]
+    repeated = [key for key in keys if keys.count(key) > 1]
+    if repeated:
+        raise InputError(f"images={source}: image '{repeated[0]}' is listed twice")
+    return dict(zip(keys, files, strict=True))
+
+
+def _image_of(row: ResponseRow) -> str:
+    name = row.image or row.id
+    if name is None:
+        raise InputError(f"line {row.line}: no field image_id (or image, or id) that tells the COCO image")
+    return image_key(name)
+
+
+def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
+    """Rows belong to the item of their image."""
+    known = {item.id for item in items}
+    for row in rows:
+        if _image_of(row) not in known:
+            raise InputError(f"line {row.line}: image '{_image_of(row)}' is not in the image list of this suite ({len(known)} images)")
+    return [_image_of(row) for row in rows]
+
+
+def _length_printed(counts: Mapping[str, float], group: str) -> float | None:
+    # OPERA's script keeps 0.01 * tokens per caption and prints every value times 100 with one decimal.
+    return float(f"{0.01 * counts['words'] / counts['captions'] * 100:.1f}") if counts["captions"] else None
+
+
+SUITE = Suite(
+    name="chair",
+    version="1",
+    title="CHAIR on COCO",
+    options=Options,
+    decoding=Decoding(max_new_tokens=512),  # OPERA's chair_eval.py
+    metrics=(
+        ratio_metric("chair_s", "captions_hallucinated", "captions", "lower", official=percent_printed("captions_hallucinated", "captions", 1)),
+        ratio_metric("chair_i", "mentions_hallucinated", "mentions", "lower", official=percent_printed("mentions_hallucinated", "mentions", 1)),
+        ratio_metric("recall", "truth_named", "truth_objects", "higher", official=percent_printed("truth_named", "truth_objects", 1)),
+        ratio_metric("length", "words", "captions", "neither", unit="words", official=_length_printed),
+    ),
+    groups={"all": ("all",)},
+    load=load,
+    match=match,
+    needs=("chair/synonyms.txt", "chair/coco2014_objects_wordnet.json.gz", "nltk_data", "chair/images"),
+)

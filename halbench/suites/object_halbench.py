@@ -1,0 +1,197 @@
+"""Object HalBench: CHAIR over detailed answers to 8 prompts on 300 COCO images (Rohrbach et al., 2018; RLHF-V, arXiv 2312.00849).
+
+`extraction` says where the object names come from, and is part of the signature:
+  judge   an LLM lists the visible objects of each answer; the protocol of the papers (with `--judge`)
+  stored  such lists as a response file holds them, field "extract_objs" (a list of strings)
+  words   the words of the answer, no LLM: another metric, which some authors report
+Papers print `response_hall` (hallucinated / answers that name a COCO object) and `object_hall`.
+Source: RLHF-V/RLHF-V eval/eval_gpt_obj_halbench.py and summarize_gpt_obj_halbench_review.py.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from halbench.coco_objects import PENN_TO_WORDNET, Mention, caption_words, categorised, merge_two_words, open_vocabulary
+from halbench.datasets import Data
+from halbench.errors import InputError, MissingExtra
+from halbench.judge import fill, parse_object_list
+from halbench.language import Language, open_language
+from halbench.ratios import percent_printed, ratio_metric
+from halbench.records import file_hash, read_jsonl
+from halbench.response_files import image_key
+from halbench.suites.chair import read_coco_truth
+from halbench.types import Decoding, Item, Judgement, JudgeQuestion, Response, ResponseRow, Score, Suite, Task
+
+# (token, tag, lemma) of each token of a phrase.
+Tagger = Callable[[str], list[tuple[str, str, str]]]
+
+
+@dataclass(frozen=True)
+class Options:
+    """extraction: where object names come from (see above). lemmas: what reads the extracted names: NLTK, or spaCy's
+    en_core_web_trf as in the official script."""
+
+    extraction: Literal["words", "stored", "judge"] = "words"
+    lemmas: Literal["nltk", "spacy"] = "nltk"
+
+
+def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Task:
+    language = open_language(data)
+    synonyms = data.file("object_halbench/synonyms_refine.txt")
+    vocabulary = open_vocabulary(synonyms, two_words=None)
+    # RLHF-V builds the truth with its own synonym list; on its 300 images that equals CHAIR's WordNet build.
+    truth = read_coco_truth(data.file("chair/coco2014_objects_wordnet.json.gz"))
+    questions = data.file("object_halbench/questions_300.jsonl")
+    images = data.image_folder("object_halbench")
+    items = [
+        Item(str(row["image_id"]), images / row["image_file"], row["question"], truth[str(row["image_id"])], "all")
+        for _, row in read_jsonl(questions)
+    ]
+    identity = {**language.identity(), "synonyms": file_hash(synonyms, 8), "extraction": options.extraction}
+    tagger: Tagger | None = None
+    if options.extraction != "words":
+        tagger, identity["lemmas"] = TAGGERS[options.lemmas](language)
+
+    def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
+        text = response.text.replace("Assistant:", "").strip()  # as the official reader does
+        if tagger is None:
+            words = merge_two_words(caption_words(text, "nouns", language), vocabulary)
+        else:
+            objects = [] if is_short(text) else extracted_objects(response, judgement, options.extraction)
+            if objects is None:
+                reason = judgement.state if judgement else "no judge was asked"
+                return Score(item.id, item.image.name, item.group, {}, state="unscored", error=f"no object list: {reason}")
+            words = list(zip(object_names(objects, vocabulary.two_words, tagger), range(len(text)), strict=False))
+        return score_answer(item, text, categorised(words, vocabulary))
+
+    def question(item: Item, response: Response) -> Mapping[str, str] | None:
+        text = response.text.replace("Assistant:", "").strip()
+        return None if is_short(text) else {"question": item.prompt, "answer": text}
+
+    asks = JudgeQuestion("object_extraction", "system", question, lambda reply: parse_object_list(reply) is not None)
+    return Task(items, score, identity, judge=asks if options.extraction == "judge" else None)
+
+
+def is_short(text: str) -> bool:
+    """Answers of at most three words hold no objects officially, and no judge is asked."""
+    return len(text.split()) <= 3
+
+
+def extracted_objects(response: Response, judgement: Judgement | None, extraction: str) -> list[str] | None:
+    """The object list of an answer; None when there is none."""
+    if extraction == "judge":
+        return parse_object_list(judgement.reply) if judgement is not None and judgement.state == "ok" else None
+    stored = response.extra.get("extract_objs")
+    return stored if isinstance(stored, list) and all(isinstance(name, str) for name in stored) else None
+
+
+def object_names(objects: Sequence[str], two_words: Mapping[str, str], tagger: Tagger) -> list[str]:
+    """Base forms of extracted object names, each once: the known two-word names in it, else its runs of nouns."""
+    names: list[str] = []
+    for name in objects:
+        tokens = tagger(f"a {name}")
+        lemmas = [lemma for _, _, lemma in tokens]
+        known, position = [], 0
+        while position < len(lemmas):
+            pair = two_words.get(" ".join(lemmas[position : position + 2]))
+            known += [pair] if pair else []
+            position += 2 if pair else 1
+        names += known or noun_runs(tokens)
+    return list(dict.fromkeys(names))
+
+
+def noun_runs(tokens: Sequence[tuple[str, str, str]]) -> list[str]:
+    """Maximal runs of nouns, as base forms: "a dog in the red living room" -> ["dog", "living room"] by its tags."""
+    runs: list[list[str]] = [[]]
+    for _, tag, lemma in tokens:
+        if tag in ("NN", "NNS", "NNP", "NNPS"):
+            runs[-1].append(lemma)
+        elif runs[-1]:
+            runs.append([])
+    return [" ".join(run) for run in runs if run]
+
+
+def _nltk_tagger(language: Language) -> tuple[Tagger, str]:
+    @lru_cache(maxsize=None)
+    def tag(phrase: str) -> list[tuple[str, str, str]]:
+        tagged = language.tags(language.tokens(phrase))
+        return [(token, tag, language.lemma(token, PENN_TO_WORDNET.get(tag[0], "n"))) for token, tag in tagged]
+
+    return tag, "nltk"
+
+
+def _spacy_tagger(language: Language) -> tuple[Tagger, str]:
+    name = "en_core_web_trf"
+    try:
+        import spacy
+
+        pipeline = spacy.load(name)
+    except (ImportError, OSError) as error:
+        raise MissingExtra(f"lemmas=spacy needs: pip install 'halbench[spacy]' spacy-curated-transformers && python -m spacy download {name}") from error
+
+    @lru_cache(maxsize=None)
+    def tag(phrase: str) -> list[tuple[str, str, str]]:
+        return [(token.text, token.tag_, token.lemma_) for token in pipeline(phrase)]
+
+    return tag, f"{name}-{pipeline.meta['version']}"
+
+
+TAGGERS = {"nltk": _nltk_tagger, "spacy": _spacy_tagger}
+
+
+def score_answer(item: Item, text: str, mentions: Sequence[Mention]) -> Score:
+    """Counts of one answer from the COCO objects it names."""
+    hallucinated = [mention for mention in mentions if mention.category not in item.truth]
+    counts = {
+        "answers": 1,
+        "answers_with_object": bool(mentions),
+        "answers_hallucinated": bool(hallucinated),
+        "mentions": len(mentions),
+        "mentions_hallucinated": len(hallucinated),
+        "truth_objects": len(item.truth),
+        "truth_named": len({mention.category for mention in mentions} & set(item.truth)),
+        "words": len(text.strip().split(" ")),
+    }
+    evidence = {"mentions": mentions, "hallucinated": hallucinated, "truth": item.truth}
+    return Score(item.id, item.image.name, item.group, counts, evidence)
+
+
+def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
+    """Rows belong to the question on their image."""
+    known = {item.id for item in items}
+    ids = []
+    for row in rows:
+        key = image_key(row.image) if row.image is not None else row.id
+        if key is None:
+            raise InputError(f"line {row.line}: no field image_id (or image) that tells the COCO image")
+        if key not in known:
+            raise InputError(f"line {row.line}: image '{key}' is none of the {len(known)} of Object HalBench. Wrong --suite?")
+        ids.append(key)
+    return ids
+
+
+def _length_printed(counts: Mapping[str, float], group: str) -> float | None:
+    return float(f"{counts['words'] / counts['answers']:.2f}") if counts["answers"] else None
+
+
+SUITE = Suite(
+    name="object_halbench",
+    version="1",
+    title="Object HalBench",
+    options=Options,
+    decoding=Decoding(max_new_tokens=1024, num_beams=3),  # RLAIF-V's evaluation
+    metrics=(
+        ratio_metric("response_hall", "answers_hallucinated", "answers_with_object", "lower", official=percent_printed("answers_hallucinated", "answers_with_object", 2)),
+        ratio_metric("chair_s", "answers_hallucinated", "answers", "lower", official=percent_printed("answers_hallucinated", "answers", 1)),
+        ratio_metric("object_hall", "mentions_hallucinated", "mentions", "lower", official=percent_printed("mentions_hallucinated", "mentions", 2)),
+        ratio_metric("recall", "truth_named", "truth_objects", "higher", official=percent_printed("truth_named", "truth_objects", 2)),
+        ratio_metric("length", "words", "answers", "neither", unit="words", official=_length_printed),
+    ),
+    groups={"all": ("all",)},
+    load=load,
+    match=match,
+    needs=("object_halbench/questions_300.jsonl", "object_halbench/synonyms_refine.txt", "chair/coco2014_objects_wordnet.json.gz", "nltk_data", "object_halbench/images"),
+)

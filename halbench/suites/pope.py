@@ -1,0 +1,148 @@
+"""POPE: "Is there a snowboard in the image?" on COCO, with random, popular and adversarial absent objects (Li et al.,
+2023, arXiv 2305.10355). "Yes" is the positive class.
+
+The question lists differ between releases (the random split has 2,910 or 3,000 questions), so a response file that carries
+image, question and label of each row is scored on its own list; the list is part of the signature.
+Source: haotian-liu/LLaVA eval_pope.py; DAMO-NLP-SG/VCD eval_pope.py.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from halbench import yes_no
+from halbench.datasets import Data
+from halbench.errors import InputError
+from halbench.ratios import ratio_metric
+from halbench.records import read_jsonl
+from halbench.response_files import match_by_id_or_question, match_by_question
+from halbench.types import Decoding, Item, Judgement, Response, ResponseRow, Score, Suite, Task
+
+SPLITS = ("random", "popular", "adversarial")
+READERS = {"llava": yes_no.read_llava, "vcd": yes_no.read_substring}
+
+
+@dataclass(frozen=True)
+class Options:
+    """split: which question lists; "auto" is all three, or the one that a response file answers. answers: whose reading
+    of the answers: LLaVA's (no, not or No among the words of the first sentence, else yes) or VCD's (substrings)."""
+
+    split: Literal["auto", "all", "random", "popular", "adversarial"] = "auto"
+    answers: Literal["llava", "vcd"] = "llava"
+
+
+def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Task:
+    read = READERS[options.answers]
+    items = question_list(data, options.split, rows)
+
+    def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
+        answer = read(response.text)
+        counts = yes_no.count_answer(item.truth, answer, positive="yes")
+        # VCD's script takes an unread answer to a question whose truth is "no" for a yes.
+        if answer is None and item.truth == "no":
+            counts["answered_positive"] = True
+        return Score(item.id, item.image.name, item.group, counts, {"truth": item.truth, "answer": answer})
+
+    return Task(items, score, {"answers": options.answers, "split": "+".join(splits_of(items)) or "own list"})
+
+
+def question_list(data: Data, split: str, rows: Sequence[ResponseRow] | None) -> list[Item]:
+    """The questions of the splits asked for; for "auto" those that the rows answer. One split alone has no sub-groups."""
+    if split != "auto":
+        wanted = list(SPLITS) if split == "all" else [split]
+    elif rows is None or all(_split_of(row) in SPLITS for row in rows):
+        wanted = list(SPLITS)
+    else:
+        labelled = all(row.image and row.prompt and row.extra.get("label") in ("yes", "no") for row in rows)
+        present = [name for name in SPLITS if not labelled or (data.root / f"pope/coco_pope_{name}.jsonl").is_file()]
+        wanted = [name for name in present if match_by_question(split_items(data, name), rows) is not None]
+        if labelled and len(wanted) != 1:
+            return [Item(row.id or str(row.line), Path(row.image or ""), row.prompt or "", row.extra["label"], "all") for row in rows]
+        if len(wanted) != 1:
+            found = "several of POPE's splits hold" if wanted else "none of POPE's splits holds"
+            raise InputError(
+                f"{found} all of the {len(rows)} questions answered here (by image and question). "
+                "Say which with --set split=random, popular, adversarial or all"
+            )
+    if len(wanted) == 1:
+        return [replace(item, group="all") for item in split_items(data, wanted[0])]
+    return [item for name in wanted for item in split_items(data, name)]
+
+
+def split_items(data: Data, split: str) -> list[Item]:
+    """Questions of one split; ids are "random/1"."""
+    images = data.image_folder("pope")
+    return [
+        Item(f"{split}/{row['question_id']}", images / row["image"], row["text"], row["label"], split)
+        for _, row in read_jsonl(data.file(f"pope/coco_pope_{split}.jsonl"))
+    ]
+
+
+def splits_of(items: Sequence[Item]) -> list[str]:
+    """The splits that items come from, by their ids; none for a response file's own list."""
+    return [split for split in SPLITS if any(item.id.startswith(f"{split}/") for item in items)]
+
+
+def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
+    """Rows by id and split (an id "random/1", a field category, or the only split there is), else by image and question."""
+    splits = splits_of(items)
+    if not splits:
+        return [item.id for item in items]  # the rows' own list
+    named = []
+    for row in rows:
+        split = _split_of(row) or (splits[0] if len(splits) == 1 else None)
+        if row.id is None or split is None:
+            raise InputError(
+                f"line {row.line}: which question is this? expected an id like random/1, or question_id and category; "
+                "or score one split with --set split=random"
+            )
+        named.append(replace(row, id=f"{split}/{row.id.rpartition('/')[2]}"))
+    return match_by_id_or_question(items, named, f"pope has {len(items)} questions in {', '.join(splits)}")
+
+
+def _split_of(row: ResponseRow) -> str | None:
+    """The split that a row names, in its id or as lmms-eval does."""
+    if row.id and row.id.partition("/")[0] in SPLITS:
+        return row.id.partition("/")[0]
+    asked = row.extra["doc"] if isinstance(row.extra.get("doc"), dict) else row.extra
+    return asked.get("category") if asked.get("category") in SPLITS else None
+
+
+def _printed(metric: str) -> Callable[[Mapping[str, float], str], float | None]:
+    """Both scripts print Python floats, unrounded; they stop at a division by zero."""
+
+    def official(counts: Mapping[str, float], group: str) -> float | None:
+        if not (counts["questions"] and counts["answered_positive"] and counts["truth_positive"] and counts["correct_positive"]):
+            return None
+        precision = counts["correct_positive"] / counts["answered_positive"]
+        recall = counts["correct_positive"] / counts["truth_positive"]
+        return {
+            "accuracy": counts["correct"] / counts["questions"],
+            "precision": precision,
+            "recall": recall,
+            "f1": 2 * precision * recall / (precision + recall),
+            "yes_ratio": counts["answered_positive"] / counts["questions"],
+        }[metric]
+
+    return official
+
+
+GROUPS = ("all", *SPLITS)
+
+SUITE = Suite(
+    name="pope",
+    version="1",
+    title="POPE",
+    options=Options,
+    decoding=Decoding(max_new_tokens=1024),  # LLaVA's model_vqa_loader.py
+    metrics=(
+        *yes_no.metrics(GROUPS, official={name: _printed(name) for name in ("accuracy", "precision", "recall", "f1")}),
+        ratio_metric("yes_ratio", "answered_positive", "questions", "neither", groups=GROUPS, official=_printed("yes_ratio")),
+        ratio_metric("unread", "unread", "questions", "lower", groups=GROUPS),
+    ),
+    groups={"all": ("all", *SPLITS), **{split: (split,) for split in SPLITS}},
+    load=load,
+    match=match,
+    needs=("pope/coco_pope_random.jsonl", "pope/coco_pope_popular.jsonl", "pope/coco_pope_adversarial.jsonl", "pope/images"),
+)

@@ -1,0 +1,107 @@
+"""A real HTTP server that speaks the chat part of OpenAI's protocol and answers by a script.
+
+    with JudgeServer(lambda prompt, time: reply("Rating: 3")) as server:
+        judge(..., JudgeOptions("m", base_url=server.url), ...)
+    server.requests  # the bodies that came, in order
+
+The script gets the text of the last message and how often that text was asked before.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+BROKEN_PIPE = (BrokenPipeError, ConnectionResetError)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back: status, headers and body, after a wait."""
+
+    body: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    wait_s: float = 0.0
+
+
+def reply(
+    text: str | None, served: str = "m", finish: str = "stop", refusal: str | None = None, **answer: Any
+) -> Answer:
+    """A chat completion that says `text`."""
+    message = {"role": "assistant", "content": text, "refusal": refusal}
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    body = {"id": "1", "object": "chat.completion", "created": 0, "model": served, "choices": [choice]}
+    return Answer(body, **answer)
+
+
+def failure(status: int, message: str, code: str | None = None, **headers: str) -> Answer:
+    """An error as OpenAI words it. Header names are given with underscores."""
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer({"error": {"message": message, "type": "error", "code": code}}, status, names)
+
+
+class JudgeServer:
+    """Listens on a free local port as long as its `with` block lasts."""
+
+    def __init__(self, script: Callable[[str, int], Answer]) -> None:
+        self.requests: list[dict[str, Any]] = []
+        self.authorizations: list[str | None] = []
+        self.busiest = 0  # most requests that were open at once
+        asked: dict[str, int] = {}
+        lock = threading.Lock()
+        server = self
+        self.open = 0
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                prompt = request["messages"][-1]["content"]
+                with lock:
+                    server.requests.append(request)
+                    server.authorizations.append(self.headers["Authorization"])
+                    server.open += 1
+                    server.busiest = max(server.busiest, server.open)
+                    answer = script(prompt, asked.get(prompt, 0))
+                    asked[prompt] = asked.get(prompt, 0) + 1
+                if self.path != "/v1/chat/completions":
+                    answer = failure(404, "no such path")
+                time.sleep(answer.wait_s)
+                with lock:
+                    server.open -= 1
+                data = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+                try:
+                    self.send_response(answer.status)
+                    headers = {"Content-Type": "application/json", "Content-Length": str(len(data)), **answer.headers}
+                    for name, value in headers.items():
+                        self.send_header(name, value)
+                    self.end_headers()
+                    self.wfile.write(data)
+                except BROKEN_PIPE:
+                    pass  # the client gave up waiting, which some tests want
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+
+    def __enter__(self) -> "JudgeServer":
+        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.http.shutdown()
+        self.http.server_close()
+
+    def prompts(self) -> list[str]:
+        """The texts that were asked, in order."""
+        return [request["messages"][-1]["content"] for request in self.requests]
