@@ -10,7 +10,7 @@ into tie, and "home plate" and "train track" are merged on purpose into words th
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from halbench.errors import InputError
@@ -18,7 +18,20 @@ from halbench.language import Language
 
 # Two-word names that are not in the synonym list but that the official scripts merge; key -> what it is read as.
 MERGED_TO_NOTHING = ("home plate", "train track")
-YOUNG_OR_GROWN = ("bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "animal", "cub")
+YOUNG_OR_GROWN = (
+    "bird",
+    "cat",
+    "dog",
+    "horse",
+    "sheep",
+    "cow",
+    "elephant",
+    "bear",
+    "zebra",
+    "giraffe",
+    "animal",
+    "cub",
+)
 PASSENGER = ("jet", "train")
 READ_AS = {"bow tie": "tie", "toilet seat": "toilet", "wine glas": "wine glass"}
 
@@ -93,7 +106,7 @@ BASE_FORMS: Mapping[str, Callable[[list[str], Language], list[str]]] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def pattern_singular(word: str) -> str:
     """Pattern's `singularize`; textblob carries the same function and is still maintained."""
     from textblob.en.inflect import singularize

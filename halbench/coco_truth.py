@@ -34,16 +34,16 @@ Caption = tuple[int, str]
 Progress = Callable[[int, int], None]
 
 
-def elements(text: IO[str]) -> Iterator[tuple[str, Any]]:
+def elements(text: IO[str], block_size: int = BLOCK) -> Iterator[tuple[str, Any]]:
     """(name, element) of every array, and (name, value) of every other member, of the JSON object in a stream.
 
     Holds no more than the element in hand. Raises ValueError where the text is no JSON object or ends too early.
     """
-    decoder, buffer, position = json.JSONDecoder(), text.read(BLOCK), 0
+    decoder, buffer, position = json.JSONDecoder(), text.read(block_size), 0
 
     def more() -> None:
         nonlocal buffer, position
-        block = text.read(max(BLOCK, len(buffer) - position))
+        block = text.read(max(block_size, len(buffer) - position))
         if not block:
             raise ValueError("ends too early")
         buffer, position = buffer[position:] + block, 0

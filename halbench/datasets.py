@@ -112,7 +112,7 @@ def read_sources(path: Path = SOURCES) -> Sources:
 
 def _unzipped(path: Path) -> str:
     with gzip.open(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _json_value(path: Path) -> str:

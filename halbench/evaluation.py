@@ -59,7 +59,9 @@ def load_suite(name: str) -> Suite:
     return suite
 
 
-def ask_judge(task: Task, responses: Sequence[Response], options: JudgeOptions, prompt: Path | None, folder: RunFolder) -> Verdicts:
+def ask_judge(
+    task: Task, responses: Sequence[Response], options: JudgeOptions, prompt: Path | None, folder: RunFolder
+) -> Verdicts:
     """A judge's verdict on each response that needs one; replies that the folder holds are not asked for again."""
     assert task.judge is not None
     template = read_template(prompt, task.judge.template)
@@ -81,7 +83,9 @@ def stored_verdicts(judgements: Mapping[str, Judgement]) -> Verdicts:
     return Verdicts(judgements, {"judge": requested, "judge_prompt": "stored", "judge_served": served})
 
 
-def evaluate(suite: Suite, task: Task, responses: Sequence[Response], decoding: Decoding | None, verdicts: Verdicts) -> Evaluation:
+def evaluate(
+    suite: Suite, task: Task, responses: Sequence[Response], decoding: Decoding | None, verdicts: Verdicts
+) -> Evaluation:
     """Score responses. decoding None: they came from a file that does not tell how they were generated."""
     scores = score_responses(task, responses, verdicts.judgements)
     fields = signature_fields(suite, task, decoding, verdicts.fields)
@@ -90,7 +94,13 @@ def evaluate(suite: Suite, task: Task, responses: Sequence[Response], decoding: 
 
 
 def run_settings(
-    name: str, suite: Suite, options: Any, task: Task, model: Mapping[str, Any], decoding: Decoding | None, limit: int | None = None
+    name: str,
+    suite: Suite,
+    options: Any,
+    task: Task,
+    model: Mapping[str, Any],
+    decoding: Decoding | None,
+    limit: int | None = None,
 ) -> dict[str, Any]:
     """What a run folder belongs to; a run goes on in it only with the same. name: of the suite, or its file."""
     return {
@@ -121,7 +131,11 @@ def write_evaluation(folder: RunFolder, settings: Mapping[str, Any], evaluation:
 
 def environment() -> dict[str, str]:
     """Versions of what took part, for the manifest; the machine's name stays out."""
-    versions = {"halbench": halbench.__version__, "python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}"}
+    versions = {
+        "halbench": halbench.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
     for package in RECORDED_PACKAGES:
         try:
             versions[package] = metadata.version(package)
@@ -189,7 +203,9 @@ def score_stored(
     return evaluation
 
 
-def check_judge(suite: Suite, options: Any, task: Task, judgement_file: Path | None, judge_options: JudgeOptions | None) -> None:
+def check_judge(
+    suite: Suite, options: Any, task: Task, judgement_file: Path | None, judge_options: JudgeOptions | None
+) -> None:
     """Raise InputError where a judge is given to a suite that asks none, or two sources of verdicts are."""
     if judgement_file and judge_options:
         raise InputError("--judgements and --judge are both given; verdicts come from one of them")

@@ -13,6 +13,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit, urlunsplit
@@ -49,6 +50,8 @@ class Downloader:
     again. Used as a context, because it draws progress on stderr."""
 
     def __init__(self, mirror: str | None = None, timeout_s: float = TIMEOUT_S) -> None:
+        if mirror is not None and not urlsplit(mirror).scheme:
+            raise InputError(f"--mirror {mirror}: expected an address with its scheme, such as https://{mirror}")
         self.mirror = mirror
         self.timeout_s = timeout_s
         self.unreachable: set[str] = set()
@@ -89,11 +92,12 @@ class Downloader:
                     continue
                 raise Unavailable(f"{address} answers {error.code} {error.reason}") from error
             except urllib.error.URLError as error:
-                self.unreachable.add(host)
-                raise Unavailable(f"{host} cannot be reached ({error.reason})") from error
+                if host:  # none in file:// addresses
+                    self.unreachable.add(host)
+                raise Unavailable(f"{host or address} cannot be reached ({error.reason})") from error
             except (http.client.HTTPException, OSError) as error:
                 if getattr(error, "errno", None) in DISK_ERRORS:
-                    raise InputError(f"{partial} cannot be written ({error})") from error
+                    raise
                 if attempt + 1 == ATTEMPTS:
                     raise Unavailable(
                         f"{address} broke off ({error or type(error).__name__}); the same command goes on"
@@ -125,12 +129,14 @@ class Downloader:
         self.progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def folder_for(path: Path) -> None:
-    """Make the folder that a file belongs in."""
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Makes the folder of a file that is about to be written. A disk that refuses is a mistake of the user's."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
-        raise InputError(f"{path.parent} cannot be made ({error.strerror}). Choose another --data") from error
+        raise InputError(f"{path} cannot be written ({error.strerror or error}). Choose another --data") from error
 
 
 def keep(partial: Path, path: Path, source: Source) -> None:
@@ -158,22 +164,27 @@ def fetch_file(source: Source, sources: Sources, data: Data, downloader: Downloa
         raise Unavailable(f"{path}: SHA-256 {state.found}, expected {state.expected}. Remove it to fetch it again")
     for name in source.made_from:
         fetch_file(sources.files[name], sources, data, downloader)
-    folder_for(path)
     partial = path.with_name(path.name + ".partial")
     try:
-        if source.url:
-            if compare(source, partial).state != "ok":  # a kill may have come between the last byte and the name
+        with writing(path):
+            if source.url is None:
+                make(source, data, partial, downloader)
+            elif compare(source, partial).state != "ok":  # a kill may have come between the last byte and the name
                 downloader.get(source.url, partial, source.size)
-        elif source.member:
-            unpack(data.root / source.made_from[0], source.member, partial)
-        else:
-            BUILDERS[source.file](data, partial, downloader)
-        keep(partial, path, source)
+            keep(partial, path, source)
     except Unavailable as error:
         by_hand = f". Get it from {source.url} and put it at {path}" if source.url else ""
         raise Unavailable(f"{source.file}: {error}{by_hand}") from error
     downloader.note(f"{source.file}: {path.stat().st_size:,} bytes")
     return True
+
+
+def make(source: Source, data: Data, path: Path, downloader: Downloader) -> None:
+    """Make a file from the others that it is made from."""
+    if source.member:
+        unpack(data.root / source.made_from[0], source.member, path)
+    else:
+        BUILDERS[source.file](data, path, downloader)
 
 
 def unpack(archive: Path, member: str, path: Path) -> None:
@@ -239,7 +250,7 @@ def fetch_files(wanted: Iterable[Source], sources: Sources, data: Data, download
     for source in sorted(wanted, key=lambda source: (source.url is None, source.member is None)):
         try:
             fetch_file(source, sources, data, downloader)
-        except Unavailable as error:
+        except InputError as error:
             problems[str(error)] = None
     return list(problems)
 
@@ -253,18 +264,17 @@ def fetch_images(images: ImageSource, sources: Sources, data: Data, downloader: 
         return [f"{images.suite} images: {error}"]
     if not absent:
         return []
-    folder_for(folder / absent[0])
     if images.by_hand:
         return [f"{images.suite}: {len(absent)} images are missing; {images.by_hand.format(folder=folder)}"]
-    try:
-        if images.archive:
+    if images.archive:
+        try:
             fetch_file(sources.files[images.archive], sources, data, downloader)
-            unpack_images(data.root / images.archive, absent, folder)
-            return []
-    except Unavailable as error:
-        return [f"{error}, or put {len(absent)} images into {folder}"]
+        except Unavailable as error:
+            return [f"{error}, or put {len(absent)} images into {folder}"]
+        unpack_images(data.root / images.archive, absent, folder)
+        return []
     assert images.url is not None
-    failed = list(download_all({name: images.url.format(name=name) for name in absent}, folder, downloader))
+    failed = download_all({name: images.url.format(name=name) for name in absent}, folder, downloader)
     if not failed:
         return []
     name, reason = failed[0]
@@ -281,30 +291,34 @@ def unpack_images(archive: Path, names: list[str], folder: Path) -> None:
             members = {Path(member).name: member for member in opened.namelist()}
     except zipfile.BadZipFile as error:
         raise InputError(f"{archive}: not a zip archive ({error}). Remove it to fetch it again") from error
+    absent = [name for name in names if name not in members]
+    if absent:
+        raise InputError(f"{archive}: holds no {absent[0]}, and {len(names)} images are expected in it")
     for name in names:
-        if name not in members:
-            raise InputError(f"{archive}: holds no image {name}")
-        partial = folder / (name + ".partial")
-        unpack(archive, members[name], partial)
-        os.replace(partial, folder / name)
+        with writing(folder / name):
+            partial = folder / (name + ".partial")
+            unpack(archive, members[name], partial)
+            os.replace(partial, folder / name)
 
 
-def download_all(urls: Mapping[str, str], folder: Path, downloader: Downloader) -> Iterator[tuple[str, str]]:
+def download_all(urls: Mapping[str, str], folder: Path, downloader: Downloader) -> list[tuple[str, str]]:
     """Download files side by side into a folder; (name, reason) of each that could not be had."""
 
     def one(name: str) -> tuple[str, str] | None:
         partial = folder / (name + ".partial")
         try:
-            downloader.get(urls[name], partial, shown=False)
+            with writing(partial):
+                downloader.get(urls[name], partial, shown=False)
+                os.replace(partial, folder / name)
         except Unavailable as error:
             return name, str(error)
-        os.replace(partial, folder / name)
         return None
 
     task = downloader.progress.add_task(str(folder), total=len(urls), unit="images")
+    failed = []
     with ThreadPoolExecutor(IMAGES_AT_ONCE) as pool:
         for failure in pool.map(one, urls):
             downloader.progress.advance(task)
-            if failure is not None:
-                yield failure
+            failed += [failure] if failure else []
     downloader.progress.remove_task(task)
+    return failed

@@ -70,7 +70,9 @@ def complete(items: Sequence[Item], responses: Iterator[Response]) -> Iterator[R
     waiting = dict.fromkeys(item.id for item in items)
     for response in responses:
         if response.item not in waiting:
-            raise RuntimeError(f"the backend answered item '{response.item}', which was not asked or is answered already")
+            raise RuntimeError(
+                f"the backend answered item '{response.item}', which was not asked or is answered already"
+            )
         del waiting[response.item]
         yield response
     for id in waiting:

@@ -1,8 +1,8 @@
 """Stored replies of a judge -> Judgement, so that a judged suite can be scored without any judge.
 
-    [{"model": "gpt-4o-2024-08-06", "choices": [{"message": {"content": "... Rating: 3"}}]}, ...]   one completion per
-                                                         response, in their order, as the MMHal-Bench script stores them
-    {"item": "df62a56fdc1bb12b", "reply": "... Rating: 3", ...}                         a run's judgements.jsonl
+[{"model": "gpt-4o-2024-08-06", "choices": [{"message": {"content": "... Rating: 3"}}]}, ...]   one completion per
+                                                     response, in their order, as the MMHal-Bench script stores them
+{"item": "df62a56fdc1bb12b", "reply": "... Rating: 3", ...}                         a run's judgements.jsonl
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,16 @@ def read_judgement_file(path: Path, responses: Sequence[str]) -> dict[str, Judge
         rows = [from_row(Judgement, row, f"{path}:{line}") for line, row in read_jsonl(path, torn_tail=True)]
         unknown = next((row for row in rows if row.item not in set(responses)), None)
         if unknown is not None:
-            raise InputError(f"{path}: judgement of item '{unknown.item}', to which there is no response. Another run's file?")
+            raise InputError(
+                f"{path}: judgement of item '{unknown.item}', to which there is no response. Another run's file?"
+            )
         return {row.item: row for row in rows}  # the last row of an item is its verdict
     completions = read_json(path)
     if not isinstance(completions, list) or len(completions) != len(responses):
         found = f"{len(completions)} of them" if isinstance(completions, list) else type(completions).__name__
-        raise InputError(f"{path}: expected a list of {len(responses)} chat completions, one per response in the same order; found {found}")
+        raise InputError(
+            f"{path}: expected a list of {len(responses)} chat completions, one per response in the same order; found {found}"
+        )
     return {
         item: _judgement(item, completion, f"{path}: completion {number}")
         for number, (item, completion) in enumerate(zip(responses, completions, strict=True), 1)

@@ -117,4 +117,6 @@ def _read_members(source: Path, names: list[str] | None) -> dict[str, bytes]:
             inside = {Path(name).name: name for name in archive.namelist() if not name.endswith("/")}
             return {name: archive.read(inside[name]) for name in names or inside}
     folder = source / "english" if (source / "english").is_dir() else source
-    return {name: (folder / name).read_bytes() for name in names or sorted(p.name for p in folder.iterdir() if p.is_file())}
+    return {
+        name: (folder / name).read_bytes() for name in names or sorted(p.name for p in folder.iterdir() if p.is_file())
+    }

@@ -1,7 +1,7 @@
 """A plugin is a module; its file name is its name. A path to a .py file works wherever a name does.
 
-    load("halbench.suites", "amber").SUITE
-    load("halbench.suites", "./my_suite.py").SUITE
+load("halbench.suites", "amber").SUITE
+load("halbench.suites", "./my_suite.py").SUITE
 """
 
 import importlib
@@ -44,4 +44,6 @@ def load(package: str, name: str) -> ModuleType:
         extra = getattr(importlib.import_module(package), "EXTRAS", {}).get(name)
         if extra is None or (error.name or "").split(".")[0] in ("halbench", "baselines", "reports"):
             raise
-        raise MissingExtra(f"{kind} '{name}' needs: pip install 'halbench[{extra}]' (no module '{error.name}')") from error
+        raise MissingExtra(
+            f"{kind} '{name}' needs: pip install 'halbench[{extra}]' (no module '{error.name}')"
+        ) from error

@@ -27,6 +27,8 @@ def report(evaluation: Evaluation, as_json_object: bool) -> int:
         print(json.dumps(json_object(evaluation), ensure_ascii=False, allow_nan=False, indent=1))
     else:
         print_results(evaluation)
+        if evaluation.suite.note:
+            print(evaluation.suite.note)
         print(evaluation.signature)
     complaint = evaluation.coverage.complaint()
     complete = evaluation.coverage.complete
@@ -57,6 +59,8 @@ def print_results(evaluation: Evaluation) -> None:
     for row in evaluation.results:
         if row.metric in ("unread", "unreadable") and not row.value:
             continue
+        if row.group != "all" and "all" in evaluation.suite.groups and not evaluation.coverage.scored:
+            continue  # nothing scored at all: the rows of the whole say so once
         if previous not in (None, row.group):
             rows.append([""] * len(COLUMNS))
         rows.append(

@@ -22,13 +22,34 @@ from halbench.types import Item, Response, ResponseRow
 
 # The first field present holds the model's words. "answer" stands late and "text" last: VLMEvalKit keeps the truth in
 # "answer" beside "prediction", and POPE logs keep the question in "text" beside "response".
-TEXT_FIELDS = ("prediction", "model_answer", "filtered_resps", "resps", "response", "caption", "answer", "output", "text")
+TEXT_FIELDS = (
+    "prediction",
+    "model_answer",
+    "filtered_resps",
+    "resps",
+    "response",
+    "caption",
+    "answer",
+    "output",
+    "text",
+)
 PROMPT_FIELDS = ("question", "prompt", "query", "text")
 ID_FIELDS = ("id", "question_id", "index", "item")
 IMAGE_FIELDS = ("image_file", "image", "image_id", "image_path", "image_source", "image_src")
 
 # Fields of a row that a Response tells in its own way.
-TOLD_FIELDS = {*TEXT_FIELDS, *PROMPT_FIELDS, *ID_FIELDS, *IMAGE_FIELDS, "tokens", "finish", "state", "error", "extra", "doc"}
+TOLD_FIELDS = {
+    *TEXT_FIELDS,
+    *PROMPT_FIELDS,
+    *ID_FIELDS,
+    *IMAGE_FIELDS,
+    "tokens",
+    "finish",
+    "state",
+    "error",
+    "extra",
+    "doc",
+}
 
 
 def read_response_file(path: Path) -> list[ResponseRow]:
@@ -66,7 +87,9 @@ def _rows_of_table(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
         if path.suffix.lower() == ".xlsx":
             frame = pd.read_excel(path, dtype=str, keep_default_na=False)
         else:
-            frame = pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False)
+            frame = pd.read_csv(
+                path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False
+            )
     except ImportError as error:
         raise InputError(f"{path}: reading .xlsx needs: pip install 'halbench[excel]'") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
@@ -89,14 +112,21 @@ def _response_row(row: Mapping[str, Any], line: int, where: str) -> ResponseRow:
         row = {**row["extra"], **row}  # a Response of our own
     text_field = next((name for name in TEXT_FIELDS if name in row), None)
     if text_field is None:
-        raise InputError(f"{where}: no field with the response; expected one of {', '.join(TEXT_FIELDS)}; found {', '.join(row)}")
+        raise InputError(
+            f"{where}: no field with the response; expected one of {', '.join(TEXT_FIELDS)}; found {', '.join(row)}"
+        )
     text = row[text_field]
     while isinstance(text, list) and len(text) == 1:
         text = text[0]  # lmms-eval nests: resps [["Yes"]], filtered_resps ["Yes"]
     if text is None:
         text = ""
     if not isinstance(text, str):
-        raise InputError(f"{where}: field '{text_field}' should be text, found {type(text).__name__} {json.dumps(text)[:60]}")
+        raise InputError(
+            f"{where}: field '{text_field}' should be text, found {type(text).__name__} {json.dumps(text)[:60]}"
+        )
+    text = text.encode("utf-16", "surrogatepass").decode(
+        "utf-16", "replace"
+    )  # half a character cannot be written again
     # An lmms-eval log keeps the question's own fields under "doc"; its id is a better key than the row's place.
     asked = row["doc"] if isinstance(row.get("doc"), dict) else row
     prompt_field = next((name for name in PROMPT_FIELDS if name in asked and name != text_field), None)
@@ -154,7 +184,9 @@ def match_by_id_or_question(items: Sequence[Item], rows: Sequence[ResponseRow], 
     if by_question is not None:
         return by_question
     if stranger.id is None:
-        raise InputError(f"line {stranger.line}: no id; expected one of the fields {', '.join(ID_FIELDS)}, or image and question")
+        raise InputError(
+            f"line {stranger.line}: no id; expected one of the fields {', '.join(ID_FIELDS)}, or image and question"
+        )
     if stranger.id not in by_id:
         raise InputError(f"line {stranger.line}: unknown item '{stranger.id}'; {known_ids}. Wrong --suite?")
     asked = by_id[stranger.id]

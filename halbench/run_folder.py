@@ -23,6 +23,7 @@ from halbench.records import as_json, dumps, from_row, read_json, read_jsonl, wr
 from halbench.types import Judgement, Response, Score
 
 FORMAT = 1
+LOCK = ".lock"
 T = TypeVar("T", Response, Judgement, Score)
 
 
@@ -52,7 +53,9 @@ class RunFolder:
     def manifest(self) -> dict[str, Any]:
         """The manifest; raises InputError where there is none or a newer halbench wrote it."""
         if not self.manifest_path.is_file():
-            raise InputError(f"{self.path}: no manifest.json here; expected a run folder made by halbench run or score --out")
+            raise InputError(
+                f"{self.path}: no manifest.json here; expected a run folder made by halbench run or score --out"
+            )
         manifest = read_json(self.manifest_path)
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             found = manifest.get("format") if isinstance(manifest, dict) else None
@@ -68,7 +71,7 @@ class RunFolder:
                 raise InputError(
                     f"{self.path} was made with other settings ({'; '.join(differences)}). Choose another --out, or remove it"
                 )
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        elif self.path.is_dir() and any(entry.name != LOCK for entry in self.path.iterdir()):
             raise InputError(f"{self.path} is not empty and holds no manifest.json. Choose another --out")
         self.path.mkdir(parents=True, exist_ok=True)
         self.write_manifest({"status": "running", "settings": wanted})
@@ -80,11 +83,13 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Only one process at a time writes a run folder. Released by the system when the process dies."""
         self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / ".lock").open("w") as file:
+        with (self.path / LOCK).open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise InputError(f"{self.path}: another halbench is writing this run folder; wait for it or choose another --out") from error
+                raise InputError(
+                    f"{self.path}: another halbench is writing this run folder; wait for it or choose another --out"
+                ) from error
             yield
 
     def read(self, kind: type[T], path: Path) -> list[T]:

@@ -5,6 +5,7 @@ more than `TOLERATED` of the items lack a score is incomplete, and its numbers s
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ TOLERATED = 0.01
 class Coverage:
     """How many of the items have a score, and why the others have none. share: scored / items.
 
-    empty: answered with no text; scored, as officially. duplicates: ids answered more than once; each row is scored, as
+    empty: answered with no text; scored, as officially. reasons: the commonest errors, first. duplicates: ids answered more than once; each row is scored, as
     the official scripts do, but the run does not count as complete.
     """
 
@@ -32,6 +33,7 @@ class Coverage:
     missing: int
     errors: int
     unscored: int
+    reasons: tuple[str, ...]
     duplicates: tuple[str, ...]
     share: float
 
@@ -51,14 +53,21 @@ class Coverage:
             if number
         ]
         line = f"{self.scored} of {self.items} items scored ({', '.join(parts)})" if parts else ""
+        if self.reasons:
+            line += f", for instance: {'; '.join(self.reasons[:2])}"
         if self.duplicates:
             shown = ", ".join(self.duplicates[:5]) + (", ..." if len(self.duplicates) > 5 else "")
-            line += f"{'; ' if line else ''}duplicate ids, every row of which was scored ({len(self.duplicates)}): {shown}"
+            line += (
+                f"{'; ' if line else ''}duplicate ids, every row of which was scored ({len(self.duplicates)}): {shown}"
+            )
         return line
 
 
 def score_responses(
-    task: Task, responses: Sequence[Response], judgements: Mapping[str, Judgement], progress: Callable[[Iterable[Any]], Iterable[Any]] = iter
+    task: Task,
+    responses: Sequence[Response],
+    judgements: Mapping[str, Judgement],
+    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
 ) -> list[Score]:
     """One score per response, in the order of the items, and one of state "missing" per item without a response."""
     answers: dict[str, list[Response]] = {}
@@ -83,6 +92,7 @@ def coverage(items: Sequence[Item], scores: Sequence[Score], responses: Sequence
     scored = len({score.item for score in scores if score.state == "scored"})
     states = [score.state for score in scores]
     ids = {item.id for item in items}
+    reasons = Counter(score.error for score in scores if score.state in ("error", "unscored") and score.error)
     return Coverage(
         items=len(items),
         scored=scored,
@@ -90,6 +100,7 @@ def coverage(items: Sequence[Item], scores: Sequence[Score], responses: Sequence
         missing=states.count("missing"),
         errors=states.count("error"),
         unscored=states.count("unscored"),
+        reasons=tuple(reason for reason, _ in reasons.most_common(3)),
         duplicates=tuple(duplicates([score.item for score in scores])),
         share=scored / len(items) if items else 0.0,
     )
@@ -113,12 +124,16 @@ def applies(metric: Metric, names: Sequence[str]) -> bool:
     return True
 
 
-def results(suite: Suite, task: Task, scores: Sequence[Score], signature: str, folds: int = FOLDS, seed: int = 0) -> list[Result]:
+def results(
+    suite: Suite, task: Task, scores: Sequence[Score], signature: str, folds: int = FOLDS, seed: int = 0
+) -> list[Result]:
     """Every metric in every group, each with its 95 % interval over images, coverage and signature."""
     names = count_names(scores)
     rows = []
     for group, members in reported_groups(suite, {item.group for item in task.items}).items():
-        metrics = [metric for metric in suite.metrics if group in metric.groups and (not names or applies(metric, names))]
+        metrics = [
+            metric for metric in suite.metrics if group in metric.groups and (not names or applies(metric, names))
+        ]
         if not metrics:
             continue
         within = [score for score in scores if score.group in members]

@@ -1,6 +1,7 @@
-"""`--set name=value` -> a suite's options, checked against the fields of its frozen dataclass."""
+"""What users write as name=value: `--set` -> a suite's options, `--gen-kwargs` and `--judge-kwargs` -> plain values."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -30,6 +31,20 @@ def _value(assignment: str, kind: Any, text: str) -> Any:
         return kind(text)
     except ValueError as error:
         raise InputError(f"--set {assignment}: expected a value of type {kind.__name__}") from error
+
+
+def parse_arguments(flag: str, text: str) -> dict[str, Any]:
+    """ "max_new_tokens=64,early_stopping=true" -> {"max_new_tokens": 64, "early_stopping": True}; a bare word is text."""
+    arguments = {}
+    for argument in filter(None, text.split(",")):
+        name, equals, value = argument.partition("=")
+        if not equals:
+            raise InputError(f"{flag} {argument}: expected name=value, parted by commas")
+        try:
+            arguments[name.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            arguments[name.strip()] = value
+    return arguments
 
 
 def option_values(options: Any) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Judgement:
     """One reply of a judge, kept whatever it says.
 
     key: hash of everything that shapes the reply (requested model, messages, decoding).
-    state: "ok" a reply came; "refused" the judge declined; "unparsable" no verdict could be read after all retries;
+    state: "ok" a reply came; "refused" the judge declined; "unparsable" no verdict could be read from it;
     "error" no reply came. Only "ok" is ever scored by our own rules.
     """
 
@@ -171,7 +171,8 @@ class Suite:
     load(data, options, rows): rows is what a response file holds (None when a model is about to be run), for the
     suites whose item list follows from the responses.
     match(items, rows) -> item id per row; raises InputError with the row's line.
-    needs: what running or scoring asks for, shown by `halbench data status`.
+    needs: what running or scoring asks for, shown by `halbench data status`. note: what every reader of the numbers
+    should know, printed under them.
     """
 
     name: str
@@ -184,6 +185,7 @@ class Suite:
     load: Callable[[Any, Any, Sequence[ResponseRow] | None], Task]
     match: Callable[[Sequence[Item], Sequence[ResponseRow]], list[str]]
     needs: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ COUNTS = ("questions", "correct", "truth_positive", "answered_positive", "correc
 
 def read_strict(text: str) -> Answer | None:
     """AMBER's inference.py: only the exact strings "Yes" and "No" are answers."""
-    return {"Yes": "yes", "No": "no"}.get(text)  # type: ignore[return-value]
+    return "yes" if text == "Yes" else "no" if text == "No" else None
 
 
 def read_lenient(text: str) -> Answer | None:
@@ -24,7 +24,7 @@ def read_lenient(text: str) -> Answer | None:
     words = re.findall(r"[a-z']+", re.split(r"[.!?\n]", text.strip(" \n\t.!?*\"'`"), maxsplit=1)[0].lower())
     named = [word for word in words if word in ("yes", "no")]
     if named and (words[0] == named[0] or len(set(named)) == 1):
-        return named[0]  # type: ignore[return-value]
+        return "yes" if named[0] == "yes" else "no"
     return None
 
 
@@ -35,7 +35,7 @@ def read_llava(text: str) -> Answer:
 
 
 def read_substring(text: str) -> Answer | None:
-    """"yes" if the text holds it anywhere, else "no" if it holds that (even inside another word), else None (VCD)."""
+    """ "yes" if the text holds it anywhere, else "no" if it holds that (even inside another word), else None (VCD)."""
     lowered = text.lower()
     return "yes" if "yes" in lowered else "no" if "no" in lowered else None
 
@@ -55,7 +55,8 @@ def count_answer(truth: Answer, answer: Answer | None, positive: Answer) -> dict
 def f1(counts: Mapping[str, Any], prefix: str = "") -> Any:
     """Harmonic mean of precision and recall, from unrounded counts."""
     return divide(
-        2 * counts[prefix + "correct_positive"], counts[prefix + "answered_positive"] + counts[prefix + "truth_positive"]
+        2 * counts[prefix + "correct_positive"],
+        counts[prefix + "answered_positive"] + counts[prefix + "truth_positive"],
     )
 
 
@@ -63,7 +64,16 @@ def metrics(groups: tuple[str, ...], official: Mapping[str, Any]) -> tuple[Metri
     """accuracy, precision, recall and f1 in these groups. official: metric name -> what the authors' script prints."""
     return (
         ratio_metric("accuracy", "correct", "questions", "higher", groups=groups, official=official["accuracy"]),
-        ratio_metric("precision", "correct_positive", "answered_positive", "higher", groups=groups, official=official["precision"]),
-        ratio_metric("recall", "correct_positive", "truth_positive", "higher", groups=groups, official=official["recall"]),
+        ratio_metric(
+            "precision",
+            "correct_positive",
+            "answered_positive",
+            "higher",
+            groups=groups,
+            official=official["precision"],
+        ),
+        ratio_metric(
+            "recall", "correct_positive", "truth_positive", "higher", groups=groups, official=official["recall"]
+        ),
         Metric("f1", f1, "higher", groups=groups, official=official["f1"]),
     )

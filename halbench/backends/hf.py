@@ -20,10 +20,13 @@ adapter folder that can be merged into its base. Conventions:
 import logging
 import re
 import sys
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -63,6 +66,9 @@ HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 CONTENT_FILES = (
     *("config.json", "adapter_config.json", "generation_config.json", "processor_config.json"),
     *("preprocessor_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json"),
+)
+PROCESSOR_FILES = (
+    "expected processor_config.json or preprocessor_config.json, and tokenizer.json; copy them from the base checkpoint"
 )
 MEBIBYTE = 2**20
 
@@ -108,6 +114,7 @@ def open_backend(model: str, options: BackendOptions) -> Backend:
 
 def open_checkpoint(model: str, options: BackendOptions) -> Checkpoint:
     """Load network, processor and template. Raises InputError with one line for whatever cannot be run."""
+    transformers.utils.logging.set_verbosity_error()
     if not sys.stderr.isatty():
         transformers.utils.logging.disable_progress_bar()
     adapter = Path(model) if (Path(model) / "adapter_config.json").is_file() else None
@@ -117,7 +124,8 @@ def open_checkpoint(model: str, options: BackendOptions) -> Checkpoint:
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=trust)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{source}: {first_line(error)}") from error
+        origin = source if Path(source).exists() else f"{source} is no folder here, and the hub did not give it"
+        raise InputError(f"{origin}: {first_sentence(error)}") from error
     remote_code = trust and "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
     if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and not remote_code:
         raise InputError(
@@ -128,7 +136,9 @@ def open_checkpoint(model: str, options: BackendOptions) -> Checkpoint:
     network = load_network(source, options, device)
     if adapter:
         network = merge_adapter(network, adapter)
-    has_processor = adapter and any((adapter / name).is_file() for name in ("processor_config.json", "preprocessor_config.json"))
+    has_processor = adapter and any(
+        (adapter / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")
+    )
     processor = load_processor(str(adapter) if has_processor else source, trust)
     network.generation_config = token_ids_only(network.generation_config, processor.tokenizer)
     template = chat_template(processor, source)
@@ -151,9 +161,13 @@ def adapter_base(adapter: Path) -> str:
     """The base model that an adapter folder names."""
     base = read_json(adapter / "adapter_config.json").get("base_model_name_or_path")
     if not base:
-        raise InputError(f"{adapter / 'adapter_config.json'}: expected base_model_name_or_path to name the base model, found {base!r}")
+        raise InputError(
+            f"{adapter / 'adapter_config.json'}: expected base_model_name_or_path to name the base model, found {base!r}"
+        )
     if not Path(base).is_dir() and not HUB_NAME.fullmatch(base):
-        raise InputError(f"{adapter / 'adapter_config.json'}: base model {base} does not exist; put its path into base_model_name_or_path")
+        raise InputError(
+            f"{adapter / 'adapter_config.json'}: base model {base} does not exist; put its path into base_model_name_or_path"
+        )
     return str(base)
 
 
@@ -162,12 +176,16 @@ def check_source(source: str) -> None:
     folder = Path(source)
     if not folder.exists():
         if not HUB_NAME.fullmatch(source):
-            raise InputError(f"{source} does not exist; expected a checkpoint folder or a hub name such as llava-hf/llava-1.5-7b-hf")
+            raise InputError(
+                f"{source} does not exist; expected a checkpoint folder or a hub name such as llava-hf/llava-1.5-7b-hf"
+            )
         return
     if not (folder / "config.json").is_file():
         below = sorted(path.parent.name for path in folder.glob("*/config.json"))
         hint = f"; there is one in {folder / below[-1]}" if below else ""
-        raise InputError(f"{source} is no checkpoint folder: expected config.json, *.safetensors and the processor's files{hint}")
+        raise InputError(
+            f"{source} is no checkpoint folder: expected config.json, *.safetensors and the processor's files{hint}"
+        )
     if not any(folder.glob("*.safetensors")):
         if any(folder.glob("*.bin")):
             raise InputError(
@@ -177,9 +195,10 @@ def check_source(source: str) -> None:
         raise InputError(f"{source} holds no *.safetensors weights")
 
 
-def first_line(error: BaseException) -> str:
-    """The first non-blank line of a message, or the name of the exception that has none."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def first_sentence(error: BaseException) -> str:
+    """The first sentence of a message, which may run over many lines; the exception's name where there is none."""
+    lines = (line.strip(" :") for line in str(error).splitlines())
+    return next((line.split(". ")[0].rstrip(".") for line in lines if line), type(error).__name__)
 
 
 def chosen_device(name: str | None) -> torch.device | None:
@@ -191,7 +210,10 @@ def chosen_device(name: str | None) -> torch.device | None:
         device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device '{name}' cannot be used here: {first_line(error)}") from error
+        raise InputError(
+            f"device '{name}' cannot be used here; expected cpu, cuda (or cuda:1 ...), mps or auto, as far as this machine "
+            "and this build of torch have them"
+        ) from error
     return device
 
 
@@ -213,14 +235,19 @@ def load_network(source: str, options: BackendOptions, device: torch.device | No
             dtype=chosen_dtype(options.dtype, device),
             device_map=None if on_cpu else ("auto" if device is None else {"": device}),
             use_safetensors=True,
+            ignore_mismatched_sizes=True,  # reported below, with the name of the weight
             trust_remote_code=options.trust_remote_code,
             output_loading_info=True,
         )
     except (OSError, ValueError, ImportError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{source} cannot be loaded: {first_line(error)}") from error
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise InputError(f"{source} lacks {len(missing)} weights of a {network.config.model_type} model, such as {missing[0]}")
+        hint = "give another device or dtype" if is_out_of_memory(error) else "are the files whole?"
+        raise InputError(f"{source}: the weights cannot be loaded ({first_sentence(error)}); {hint}") from error
+    wrong = sorted([*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])])
+    if wrong:
+        raise InputError(
+            f"{source} lacks {len(wrong)} weights of the {network.config.model_type} model that its config.json describes, "
+            f"or holds them in another shape, such as {wrong[0]}"
+        )
     return network
 
 
@@ -231,14 +258,18 @@ def merge_adapter(network: Any, adapter: Path) -> Any:
     from peft import PeftConfig, get_peft_model
 
     try:
-        adapted = get_peft_model(network, PeftConfig.from_pretrained(str(adapter), inference_mode=True))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft's own use of a name that transformers retires
+            adapted = get_peft_model(network, PeftConfig.from_pretrained(str(adapter), inference_mode=True))
         report = adapted.load_adapter(str(adapter), "default", torch_device=str(network.device))
         misplaced = [*report.missing_keys, *report.unexpected_keys]
         if misplaced:
-            raise InputError(f"{adapter} does not fit its base model: {len(misplaced)} weights have no counterpart, such as {misplaced[0]}")
+            raise InputError(
+                f"{adapter} does not fit its base model: {len(misplaced)} weights have no counterpart, such as {misplaced[0]}"
+            )
         return adapted.merge_and_unload()
     except (OSError, ValueError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
-        raise InputError(f"{adapter} cannot be merged into its base model: {first_line(error)}") from error
+        raise InputError(f"{adapter} cannot be merged into its base model: {first_sentence(error)}") from error
 
 
 def load_processor(source: str, trust_remote_code: bool) -> Any:
@@ -246,13 +277,12 @@ def load_processor(source: str, trust_remote_code: bool) -> Any:
     try:
         processor = AutoProcessor.from_pretrained(source, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
-        raise InputError(f"{source}: its processor cannot be loaded: {first_line(error)}") from error
+        raise InputError(
+            f"{source}: its processor cannot be loaded ({first_sentence(error)}); {PROCESSOR_FILES}"
+        ) from error
     absent = [part for part in ("image_processor", "tokenizer") if getattr(processor, part, None) is None]
     if absent:
-        raise InputError(
-            f"{source}: no {' and no '.join(absent)} in it; expected processor_config.json or preprocessor_config.json "
-            "beside tokenizer.json. Copy them from the base checkpoint"
-        )
+        raise InputError(f"{source}: no {' and no '.join(absent)} in it; {PROCESSOR_FILES}")
     processor.tokenizer.padding_side = "left"
     if processor.tokenizer.pad_token is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token  # never read: the attention mask covers it
@@ -269,9 +299,13 @@ def chat_template(processor: Any, source: str) -> str:
     try:
         prompt = render(processor, template, "?")
     except Exception as error:  # a template is foreign code and may raise anything
-        raise InputError(f"{source}: its chat template fails on a question with an image: {first_line(error)}") from error
+        raise InputError(
+            f"{source}: its chat template fails on a question with an image: {first_sentence(error)}"
+        ) from error
     if (token := getattr(processor, "image_token", None)) and token not in prompt:
-        raise InputError(f"{source}: its chat template has no place for the image ({token}); copy the base checkpoint's")
+        raise InputError(
+            f"{source}: its chat template has no place for the image ({token}); copy the base checkpoint's"
+        )
     return str(template)
 
 
@@ -357,7 +391,7 @@ def open_images(paths: Sequence[Path]) -> dict[Path, Image.Image | str]:
         except FileNotFoundError:
             images[path] = f"image not found: {path}"
         except Exception as error:  # decoders of damaged files raise nearly anything; every one of them is a row
-            images[path] = f"image cannot be read: {path} ({first_line(error)})"
+            images[path] = f"image cannot be read: {path} ({first_sentence(error)})"
     return images
 
 
@@ -368,6 +402,8 @@ class HfBackend:
         self.checkpoint = checkpoint
         self.network = checkpoint.network
         self.processor = checkpoint.processor
+        # Its own copy: one fast tokenizer must not decode here while it is set up for padding in the other thread.
+        self.decoder = deepcopy(checkpoint.processor.tokenizer)
         self.seed = options.seed
         self.batch_size = first_batch_size(self.network.device) if options.batch_size == "auto" else options.batch_size
         self.answer_tokens: dict[str, list[int]] = defaultdict(lambda: [0, 0])  # item group -> [tokens, answers]
@@ -430,7 +466,7 @@ class HfBackend:
             return Batch([], None, None, failures)
         prompts = [render(self.processor, self.checkpoint.template, item.prompt) for item in sound]
         paths = list(dict.fromkeys(item.image for item in sound))
-        if share and len(paths) < len(sound):
+        if share and len(paths) < len(sound) and self.heads_agree(prompts):
             fronts = self.encode([prompts[0]] * len(paths), [images[path] for path in paths])
             tails = self.tails(prompts, torch.tensor([paths.index(item.image) for item in sound]))
             own = tails.ids[0][tails.mask[0].bool()]  # all fronts still end in the first item's question
@@ -441,6 +477,11 @@ class HfBackend:
                         fronts[name] = value[:, : length - len(own)]
                 return Batch(sound, fronts, tails, failures)
         return Batch(sound, self.encode(prompts, [images[item.image] for item in sound]), None, failures)
+
+    def heads_agree(self, prompts: Sequence[str]) -> bool:
+        """Whether the prompts are the same up to their one image."""
+        token = self.processor.image_token
+        return len({prompt.partition(token)[0] for prompt in prompts}) == 1 == max(p.count(token) for p in prompts)
 
     def encode(self, prompts: Sequence[str], images: Sequence[Any]) -> Any:
         """Whatever the processor makes of prompts and images, left-padded."""
@@ -474,7 +515,7 @@ class HfBackend:
             batch = prepared()
             return [*batch.failures, *self.run(batch, arguments)]
         except (RuntimeError, ValueError, TypeError, LookupError, MemoryError) as error:
-            out_of_memory, problem = is_out_of_memory(error), f"{type(error).__name__}: {first_line(error)}"
+            out_of_memory, problem = is_out_of_memory(error), f"{type(error).__name__}: {first_sentence(error)}"
         # Out of the except block, whose traceback would keep the tensors of the failed batch alive.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -485,13 +526,17 @@ class HfBackend:
             log.warning("batch size %d does not fit in memory; going on with %d", self.batch_size, step)
             self.batch_size = step
         parts = [items[start : start + step] for start in range(0, len(items), step)]
-        return [row for part in parts for row in self.answer(part, lambda part=part: self.prepare(part, share), share, arguments)]
+        return [
+            row for part in parts for row in self.answer(part, partial(self.prepare, part, share), share, arguments)
+        ]
 
     def failed(self, item: Item, problem: str) -> Response:
         """The error row of an item; raises when the same thing has now happened to every one of the last few."""
         self.alike = [*self.alike, problem] if self.alike[-1:] == [problem] else [problem]
         if len(self.alike) == ALIKE:
-            raise InputError(f"{ALIKE} items in a row failed with the same message, so the model is taken to be at fault: {problem}")
+            raise InputError(
+                f"{ALIKE} items in a row failed with the same message, so the model is taken to be at fault: {problem}"
+            )
         return Response(item.id, "", state="error", error=f"generation failed: {problem}")
 
     @torch.inference_mode()
@@ -516,9 +561,7 @@ class HfBackend:
     def response(self, item: Item, row: list[int], ends: set[int | None]) -> Response:
         """The text of one row of new tokens, which runs to the first end token; what follows is padding."""
         length = next((index + 1 for index, token in enumerate(row) if token in ends), None)
-        text = self.processor.tokenizer.decode(
-            row[:length], skip_special_tokens=True, clean_up_tokenization_spaces=False
-        ).strip()
+        text = self.decoder.decode(row[:length], skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
         tokens = length or len(row)
         self.answer_tokens[item.group][0] += tokens
         self.answer_tokens[item.group][1] += 1

@@ -49,5 +49,7 @@ class ReplayBackend:
 
     def generate(self, items: Sequence[Item], decoding: Decoding) -> Iterator[Response]:
         for item in items:
-            missing = Response(item.id, "", state="error", error=f"{self.path.name} holds no response to item '{item.id}'")
+            missing = Response(
+                item.id, "", state="error", error=f"{self.path.name} holds no response to item '{item.id}'"
+            )
             yield self.stored.get(item.id, missing)

@@ -11,7 +11,7 @@ import traceback
 
 from halbench.errors import BUG, INTERRUPTED, InputError
 
-VERBS = ("score", "compare", "gate", "data", "doctor")
+VERBS = ("run", "generate", "score", "compare", "gate", "data", "doctor")
 """In the order in which a new user meets them, which is the order of --help."""
 
 

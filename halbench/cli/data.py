@@ -6,11 +6,11 @@ Exit codes: 0 all that is needed to score is there and right; 2 otherwise (`stat
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from halbench.cli.options import AsJson, DataFolder
 from halbench.errors import INCOMPLETE
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ SuiteArgument = Annotated[
         metavar="[SUITE]", help="amber, chair, mmhal, object_halbench, pope or nltk_data; all when left out."
     ),
 ]
-DataOption = Annotated[
-    Path | None, typer.Option("--data", help="The data folder. [default: HALBENCH_DATA, else the user's cache]")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,7 +42,7 @@ def fetch(
             help="Also the images that a run asks about (chair, object_halbench, pope: 50 to 80 MB; mmhal: 170 MB).",
         ),
     ] = False,
-    data: DataOption = None,
+    data: DataFolder = None,
     mirror: Annotated[
         str | None, typer.Option(metavar="URL", help="Stands in for scheme and host of every address; the path stays.")
     ] = None,
@@ -75,7 +71,7 @@ def fetch(
         raise typer.Exit(INCOMPLETE)
 
 
-def verify(suite: SuiteArgument = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+def verify(suite: SuiteArgument = None, data: DataFolder = None, as_json: AsJson = False) -> None:
     """Hash every file that is there and compare it with the pinned SHA-256."""
     from halbench.datasets import file_states, open_data, read_sources
 
@@ -110,7 +106,7 @@ def verify(suite: SuiteArgument = None, data: DataOption = None, as_json: JsonOp
         raise typer.Exit(INCOMPLETE)
 
 
-def status(suite: SuiteArgument = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+def status(suite: SuiteArgument = None, data: DataFolder = None, as_json: AsJson = False) -> None:
     """Per suite: what is needed to score stored responses and to run a model, what is missing, and how to get it."""
     from halbench.datasets import open_data, read_sources, suite_state
 

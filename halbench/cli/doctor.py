@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from halbench.cli.options import AsJson, DataFolder, Device, Dtype, DtypeName
 from halbench.errors import INCOMPLETE, InputError
 
 if TYPE_CHECKING:
@@ -79,23 +80,18 @@ def add_to(app: typer.Typer) -> None:
 
 
 def doctor(
-    data: Annotated[
-        Path | None, typer.Option("--data", help="The data folder. [default: HALBENCH_DATA, else the user's cache]")
-    ] = None,
+    data: DataFolder = None,
     batch_parity: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Compare this model's answers at batch size 1 and in batches.")
     ] = None,
     items: Annotated[int, typer.Option(min=1, help="Questions asked with --batch-parity.")] = 32,
-    batch_size: Annotated[int, typer.Option(min=2, help="Batch size compared with 1.")] = 8,
+    batch_size: Annotated[int, typer.Option(min=2, help="Batch size that is compared with 1.")] = 8,
     images: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Photographs for --batch-parity. [default: simple drawn pictures]"),
+        Path | None, typer.Option(metavar="DIR", help="Photographs for --batch-parity. Default: drawn pictures.")
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="For --batch-parity: cpu, cuda, cuda:1. [default: what there is]")
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="For --batch-parity: auto, float32, float16, bfloat16.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    device: Device = None,
+    dtype: Dtype = DtypeName.auto,
+    as_json: AsJson = False,
 ) -> None:
     """Check versions, device, language resources and data; or, with --batch-parity, that batching changes no answer."""
     from halbench.datasets import open_data
@@ -283,7 +279,7 @@ def places(data: "Data") -> list[Finding]:
 
 
 def check_batch_parity(
-    model: str, count: int, batch_size: int, images: Path | None, device: str | None, dtype: str
+    model: str, count: int, batch_size: int, images: Path | None, device: str | None, dtype: DtypeName
 ) -> Parity:
     """Answers to `count` questions at batch size 1 against those at `batch_size`."""
     import tempfile
@@ -316,14 +312,13 @@ def said(response: "Response") -> str:
 
 
 def answers(
-    model: str, items: Sequence["Item"], batch_size: int, device: str | None, dtype: str
+    model: str, items: Sequence["Item"], batch_size: int, device: str | None, dtype: DtypeName
 ) -> dict[str, "Response"]:
     """Item id -> greedy response of the transformers backend. The model is opened anew, and let go at the end."""
     from halbench.plugins import load
-    from halbench.records import from_row
     from halbench.types import BackendOptions, Decoding
 
-    options = from_row(BackendOptions, {"batch_size": batch_size, "device": device, "dtype": dtype}, "--batch-parity")
+    options = BackendOptions(batch_size=batch_size, device=device, dtype=dtype.value)  # type: ignore[arg-type]
     backend = load("halbench.backends", "hf").open_backend(model, options)
     return {response.item: response for response in backend.generate(items, Decoding(max_new_tokens=NEW_TOKENS))}
 

@@ -1,18 +1,153 @@
 """Options that several verbs share, declared once. Types only: what they mean is in their help."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-SuiteName = Annotated[str, typer.Option("--suite", "-s", help="object_halbench, amber, mmhal, chair or pope; or a .py file.", metavar="NAME")]
-DataFolder = Annotated[Path | None, typer.Option("--data", help="Folder with the suites' data. Default: HALBENCH_DATA, else the user cache.", metavar="DIR")]
-Images = Annotated[Path | None, typer.Option("--images", help="Folder with the suite's images. Default: images/ in the suite's data folder.", metavar="DIR")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="Option of the suite, e.g. captions=pattern. May be repeated.", metavar="NAME=VALUE")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N items; part of the signature.", metavar="N")]
+if TYPE_CHECKING:
+    from halbench.judge import JudgeOptions
+    from halbench.running import Plan
+
+SuiteName = Annotated[
+    str,
+    typer.Option("--suite", "-s", help="object_halbench, amber, mmhal, chair or pope; or a .py file.", metavar="NAME"),
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="Folder with the suites' data. Default: HALBENCH_DATA, else the user cache.", metavar="DIR"
+    ),
+]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        "--images", help="Folder with the suite's images. Default: images/ in the suite's data folder.", metavar="DIR"
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Option of the suite, e.g. captions=pattern. May be repeated.", metavar="NAME=VALUE"),
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Only the first N items; part of the signature.", metavar="N")
+]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Run folder to write.", metavar="DIR")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
-JudgeModel = Annotated[str | None, typer.Option("--judge", help="Judge model, behind any OpenAI-compatible server. Key: OPENAI_API_KEY.", metavar="MODEL")]
-JudgeUrl = Annotated[str | None, typer.Option("--judge-base-url", help="Address of the judge's server, e.g. http://localhost:8000/v1.", metavar="URL")]
-JudgePrompt = Annotated[Path | None, typer.Option("--judge-prompt", help="Prompt file for the judge, such as the authors' (halbench data fetch). Default: our own.", metavar="FILE")]
-JudgeConcurrency = Annotated[int, typer.Option("--judge-concurrency", min=1, help="Requests under way at once.", metavar="N")]
+JudgeModel = Annotated[
+    str | None,
+    typer.Option(
+        "--judge", help="Judge model, behind any OpenAI-compatible server. Key: OPENAI_API_KEY.", metavar="MODEL"
+    ),
+]
+JudgeUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--judge-base-url", help="Address of the judge's server, e.g. http://localhost:8000/v1.", metavar="URL"
+    ),
+]
+JudgePrompt = Annotated[
+    Path | None,
+    typer.Option(
+        "--judge-prompt",
+        help="Prompt file for the judge, such as the authors' (halbench data fetch). Default: our own.",
+        metavar="FILE",
+    ),
+]
+JudgeConcurrency = Annotated[
+    int, typer.Option("--judge-concurrency", min=1, help="Requests under way at once.", metavar="N")
+]
+
+JudgeKwargs = Annotated[
+    str,
+    typer.Option(
+        "--judge-kwargs",
+        help="Further fields of the judge's requests, e.g. max_tokens=null,max_completion_tokens=2048.",
+        metavar="NAME=VALUE,...",
+    ),
+]
+
+
+def judge_options(model: str | None, base_url: str | None, concurrency: int, arguments: str) -> "JudgeOptions | None":
+    """The judge that the options describe; None without --judge."""
+    from halbench.judge import JudgeOptions
+    from halbench.suite_options import parse_arguments
+
+    extra = parse_arguments("--judge-kwargs", arguments)
+    return JudgeOptions(model, base_url, concurrency, extra=extra) if model else None
+
+
+class DtypeName(StrEnum):
+    """What --dtype takes."""
+
+    auto = "auto"
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Checkpoint folder, PEFT adapter folder or hub name; for other backends, what they call a model.",
+        metavar="MODEL",
+    ),
+]
+BackendName = Annotated[
+    str,
+    typer.Option("--backend", help="hf (transformers), replay (answers from a file), or a .py file.", metavar="NAME"),
+]
+BatchSize = Annotated[
+    str,
+    typer.Option("--batch-size", "-b", help="Items at once, or auto: shrinks when memory runs out.", metavar="N|auto"),
+]
+Dtype = Annotated[
+    DtypeName,
+    typer.Option("--dtype", help="Precision of the weights; auto: bfloat16 on a GPU that has it, float32 on a CPU."),
+]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", help="cpu, cuda, cuda:1, mps or auto (spread over GPUs). Default: the best there is."),
+]
+GenKwargs = Annotated[
+    str,
+    typer.Option(
+        "--gen-kwargs",
+        help="Over the suite's decoding: max_new_tokens=64,num_beams=1; part of the signature.",
+        metavar="NAME=VALUE,...",
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Of sampling; greedy decoding has none.")]
+TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the checkpoint.")]
+
+
+def plan(
+    model: str,
+    suite: str,
+    backend: str,
+    settings: list[str] | None,
+    limit: int | None,
+    out: Path | None,
+    batch_size: str,
+    dtype: DtypeName,
+    device: str | None,
+    gen_kwargs: str,
+    seed: int,
+    trust_remote_code: bool,
+    data: Path | None,
+    images: Path | None,
+) -> "Plan":
+    """The plan that the options of `run` and `generate` describe."""
+    from halbench.datasets import open_data
+    from halbench.errors import InputError
+    from halbench.running import Plan
+    from halbench.types import BackendOptions
+
+    if batch_size != "auto" and not (batch_size.isdigit() and int(batch_size)):
+        raise InputError(f"--batch-size {batch_size}: expected a number from 1 or auto")
+    size = int(batch_size) if batch_size.isdigit() else "auto"
+    options = BackendOptions(size, dtype.value, device, seed, trust_remote_code)  # type: ignore[arg-type]
+    return Plan(model, suite, settings or [], open_data(data, images), backend, options, gen_kwargs, limit, out)

@@ -14,8 +14,18 @@ def add_to(app: typer.Typer) -> None:
 
 def score(
     suite: shared.SuiteName,
-    responses: Annotated[Path, typer.Option("--responses", "-r", help="Response file (.json, .jsonl, .tsv, .csv, .xlsx) or a run folder.", metavar="FILE")],
-    judgements: Annotated[Path | None, typer.Option("--judgements", help="Stored replies of a judge.", metavar="FILE")] = None,
+    responses: Annotated[
+        Path,
+        typer.Option(
+            "--responses",
+            "-r",
+            help="Response file (.json, .jsonl, .tsv, .csv, .xlsx) or a run folder.",
+            metavar="FILE",
+        ),
+    ],
+    judgements: Annotated[
+        Path | None, typer.Option("--judgements", help="Stored replies of a judge.", metavar="FILE")
+    ] = None,
     settings: shared.Settings = None,
     data: shared.DataFolder = None,
     images: shared.Images = None,
@@ -25,12 +35,14 @@ def score(
     judge_base_url: shared.JudgeUrl = None,
     judge_prompt: shared.JudgePrompt = None,
     judge_concurrency: shared.JudgeConcurrency = 8,
+    judge_kwargs: shared.JudgeKwargs = "",
 ) -> None:
     from halbench.datasets import open_data
     from halbench.evaluation import score_stored
-    from halbench.judge import JudgeOptions
     from halbench.printing import report
 
-    options = JudgeOptions(judge, judge_base_url, judge_concurrency) if judge else None
-    evaluation = score_stored(suite, settings or [], open_data(data, images), responses, judgements, options, judge_prompt, out)
+    options = shared.judge_options(judge, judge_base_url, judge_concurrency, judge_kwargs)
+    evaluation = score_stored(
+        suite, settings or [], open_data(data, images), responses, judgements, options, judge_prompt, out
+    )
     raise typer.Exit(report(evaluation, as_json))

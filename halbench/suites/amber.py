@@ -9,8 +9,6 @@ Source: junyangwang0410/AMBER inference.py and data/.
 """
 
 import itertools
-import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,7 @@ from halbench.datasets import Data
 from halbench.errors import InputError, MissingExtra
 from halbench.language import Language, open_language
 from halbench.ratios import divide, ratio_metric
-from halbench.records import content_hash, file_hash, read_json, write_json
+from halbench.records import content_hash, read_json, write_json
 from halbench.response_files import match_by_id_or_question
 from halbench.types import Decoding, Item, Judgement, Metric, Response, ResponseRow, Score, Suite, Task
 
@@ -100,7 +98,7 @@ class Slots:
 
 def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Task:
     items = read_items(data, options.part, rows)
-    identity = {"answers": options.answers}
+    identity: dict[str, str] = {"answers": options.answers}
     language, lexicon, truths = None, None, {}
     if any(item.group == "generative" for item in items):
         language = open_language(data)
@@ -113,7 +111,10 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
             "similarity": similarity if similarity == "exact" else f"{similarity}-{content_hash(pairs, 8)}",
         }
         truths = {
-            item.id: (Slots.of(item.truth["truth"], lexicon.relations), Slots.of(item.truth["hallu"], lexicon.relations))
+            item.id: (
+                Slots.of(item.truth["truth"], lexicon.relations),
+                Slots.of(item.truth["hallu"], lexicon.relations),
+            )
             for item in items
             if item.group == "generative"
         }
@@ -131,7 +132,10 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
 
 def read_items(data: Data, part: str, rows: Sequence[ResponseRow] | None) -> list[Item]:
     """Queries joined with annotations, of the parts asked for."""
-    queries, annotations = read_json(data.file("amber/query/query_all.json")), read_json(data.file("amber/annotations.json"))
+    queries, annotations = (
+        read_json(data.file("amber/query/query_all.json")),
+        read_json(data.file("amber/annotations.json")),
+    )
     truth = {row["id"]: row for row in annotations}
     images = data.image_folder("amber")
     items = []
@@ -143,7 +147,12 @@ def read_items(data: Data, part: str, rows: Sequence[ResponseRow] | None) -> lis
     if part == "auto" and rows is not None:
         ids = set(match(items, rows))
         answered = {item.group for item in items if item.id in ids}
-        wanted = {group for groups in (PARTS["generative"], PARTS["existence"], ATTRIBUTE, PARTS["relation"]) if answered & set(groups) for group in groups}
+        wanted = {
+            group
+            for groups in (PARTS["generative"], PARTS["existence"], ATTRIBUTE, PARTS["relation"])
+            if answered & set(groups)
+            for group in groups
+        }
     else:
         wanted = set(PARTS["all" if part == "auto" else part])
     return [item for item in items if item.group in wanted]
@@ -154,7 +163,8 @@ def open_lexicon(data: Data, similarity: str) -> Lexicon:
     relations: dict[str, list[str]] = read_json(data.file("amber/relation.json"))
     vocabulary = frozenset(relations) | frozenset(itertools.chain.from_iterable(relations.values()))
     ignored = frozenset(data.file("amber/safe_words.txt").read_text(encoding="utf-8").split("\n"))
-    similar = SIMILARITY.get(similarity, lambda data, words: table_similarity(Path(similarity), words))(data, vocabulary)
+    named = SIMILARITY.get(similarity)
+    similar = named(data, vocabulary) if named else table_similarity(Path(similarity), vocabulary)
     return Lexicon(vocabulary, ignored, relations, similar)
 
 
@@ -190,13 +200,15 @@ def spacy_similarity(data: Data, vocabulary: frozenset[str]) -> dict[str, frozen
 
         pipeline = spacy.load(name)
     except (ImportError, OSError) as error:
-        raise MissingExtra(f"similarity=spacy needs: pip install 'halbench[spacy]' && python -m spacy download {name}") from error
+        raise MissingExtra(
+            f"similarity=spacy needs: pip install 'halbench[spacy]' && python -m spacy download {name}"
+        ) from error
     version = f"{name}-{pipeline.meta['version']}"
     path = data.root / "amber" / f"similarity_{version}.json"
     if not path.is_file():
         documents = {word: pipeline(word) for word in sorted(vocabulary)}
         pairs = [
-            [first, second, round(float(documents[first].similarity(documents[second])), 6)]
+            (first, second, float(documents[first].similarity(documents[second])))
             for first, second in itertools.combinations(documents, 2)
         ]
         write_json(path, {"model": version, "similar_pairs": [pair for pair in pairs if pair[2] > SIMILAR]})
@@ -301,10 +313,33 @@ SUITE = Suite(
     options=Options,
     decoding=Decoding(max_new_tokens=512),
     metrics=(
-        ratio_metric("chair", "nouns_hallucinated", "nouns", "lower", groups=GENERATIVE_GROUP, official=_printed("nouns_hallucinated", "nouns")),
-        ratio_metric("cover", "truth_covered", "truth_slots", "higher", groups=GENERATIVE_GROUP, official=_printed("truth_covered", "truth_slots")),
-        ratio_metric("hal", "descriptions_hallucinated", "descriptions", "lower", groups=GENERATIVE_GROUP, official=_hal_printed),
-        ratio_metric("cog", "hallu_named", "hallu_slots", "lower", groups=GENERATIVE_GROUP, official=_printed("hallu_named", "hallu_slots")),
+        ratio_metric(
+            "chair",
+            "nouns_hallucinated",
+            "nouns",
+            "lower",
+            groups=GENERATIVE_GROUP,
+            official=_printed("nouns_hallucinated", "nouns"),
+        ),
+        ratio_metric(
+            "cover",
+            "truth_covered",
+            "truth_slots",
+            "higher",
+            groups=GENERATIVE_GROUP,
+            official=_printed("truth_covered", "truth_slots"),
+        ),
+        ratio_metric(
+            "hal", "descriptions_hallucinated", "descriptions", "lower", groups=GENERATIVE_GROUP, official=_hal_printed
+        ),
+        ratio_metric(
+            "cog",
+            "hallu_named",
+            "hallu_slots",
+            "lower",
+            groups=GENERATIVE_GROUP,
+            official=_printed("hallu_named", "hallu_slots"),
+        ),
         *yes_no.metrics(
             QUESTION_GROUPS,
             official={
@@ -331,5 +366,12 @@ SUITE = Suite(
     },
     load=load,
     match=match,
-    needs=("amber/annotations.json", "amber/query/query_all.json", "amber/relation.json", "amber/safe_words.txt", "nltk_data", "amber/images"),
+    needs=(
+        "amber/annotations.json",
+        "amber/query/query_all.json",
+        "amber/relation.json",
+        "amber/safe_words.txt",
+        "nltk_data",
+        "amber/images",
+    ),
 )

@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from halbench.coco_objects import Vocabulary, caption_words, categorised, merge_two_words, open_vocabulary
 from halbench.datasets import Data
 from halbench.errors import InputError
-from halbench.language import Language, open_language
+from halbench.language import open_language
 from halbench.ratios import percent_printed, ratio_metric
-from halbench.records import content_hash, file_hash, read_json
+from halbench.records import file_hash, read_json
 from halbench.response_files import image_key
 from halbench.types import Decoding, Item, Judgement, Response, ResponseRow, Score, Suite, Task
 
@@ -55,14 +55,21 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
     items = []
     for key, path in sorted(images.items(), key=lambda entry: entry[0].zfill(12)):  # one order, whatever the file's
         if key not in truth:
-            raise InputError(f"image '{key}' ({path}) is not among the {len(truth)} COCO 2014 images with known objects. Wrong --suite?")
+            raise InputError(
+                f"image '{key}' ({path}) is not among the {len(truth)} COCO 2014 images with known objects. Wrong --suite?"
+            )
         items.append(Item(id=key, image=path, prompt=PROMPT, truth=truth[key], group="all"))
 
     def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
         words = caption_words(response.text, options.captions, language)
         return score_caption(item, words, vocabulary)
 
-    identity = {**language.identity(), "synonyms": file_hash(synonyms, 8), "captions": options.captions, "truth": options.truth}
+    identity = {
+        **language.identity(),
+        "synonyms": file_hash(synonyms, 8),
+        "captions": options.captions,
+        "truth": options.truth,
+    }
     if options.captions == "pattern":
         identity["pattern"] = "textblob"
     return Task(items, score, identity)
@@ -92,7 +99,9 @@ def read_coco_truth(path: Path) -> Mapping[str, list[str]]:
     try:
         truth: dict[str, list[str]] = json.loads(gzip.decompress(path.read_bytes()))
     except (OSError, EOFError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not a gzipped JSON object of image id -> objects ({error}). Build it with: halbench data fetch chair") from error
+        raise InputError(
+            f"{path}: not a gzipped JSON object of image id -> objects ({error}). Build it with: halbench data fetch chair"
+        ) from error
     return truth
 
 
@@ -139,7 +148,9 @@ def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
     known = {item.id for item in items}
     for row in rows:
         if _image_of(row) not in known:
-            raise InputError(f"line {row.line}: image '{_image_of(row)}' is not in the image list of this suite ({len(known)} images)")
+            raise InputError(
+                f"line {row.line}: image '{_image_of(row)}' is not in the image list of this suite ({len(known)} images)"
+            )
     return [_image_of(row) for row in rows]
 
 
@@ -155,9 +166,27 @@ SUITE = Suite(
     options=Options,
     decoding=Decoding(max_new_tokens=512),  # OPERA's chair_eval.py
     metrics=(
-        ratio_metric("chair_s", "captions_hallucinated", "captions", "lower", official=percent_printed("captions_hallucinated", "captions", 1)),
-        ratio_metric("chair_i", "mentions_hallucinated", "mentions", "lower", official=percent_printed("mentions_hallucinated", "mentions", 1)),
-        ratio_metric("recall", "truth_named", "truth_objects", "higher", official=percent_printed("truth_named", "truth_objects", 1)),
+        ratio_metric(
+            "chair_s",
+            "captions_hallucinated",
+            "captions",
+            "lower",
+            official=percent_printed("captions_hallucinated", "captions", 1),
+        ),
+        ratio_metric(
+            "chair_i",
+            "mentions_hallucinated",
+            "mentions",
+            "lower",
+            official=percent_printed("mentions_hallucinated", "mentions", 1),
+        ),
+        ratio_metric(
+            "recall",
+            "truth_named",
+            "truth_objects",
+            "higher",
+            official=percent_printed("truth_named", "truth_objects", 1),
+        ),
         ratio_metric("length", "words", "captions", "neither", unit="words", official=_length_printed),
     ),
     groups={"all": ("all",)},

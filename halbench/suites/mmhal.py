@@ -54,7 +54,7 @@ def judge_values(item: Item, response: Response) -> Mapping[str, str]:
 def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
     """Counts of one judged answer, by our reading of the rating and by the official one."""
     if judgement is None or judgement.state == "error":
-        reason = judgement.error if judgement else "no judge was asked"
+        reason = judgement.error if judgement else "no judge was asked; add --judge MODEL or --judgements FILE"
         return Score(item.id, item.image.name, item.group, {}, state="unscored", error=f"no verdict: {reason}")
     rating, official = read_rating(judgement.reply), official_rating(judgement.reply) or 0
     counts: dict[str, float] = {
@@ -101,9 +101,15 @@ def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
         return [item.id for item in items]
     ids = []
     for row in rows:
-        named = [name for name in (str(row.extra.get("image_id", "")), image_key(row.image or ""), row.id or "") if name in by_image]
+        named = [
+            name
+            for name in (str(row.extra.get("image_id", "")), image_key(row.image or ""), row.id or "")
+            if name in by_image
+        ]
         if not named:
-            raise InputError(f"line {row.line}: no image_id or image of MMHal-Bench's 96 questions found in this row. Wrong --suite?")
+            raise InputError(
+                f"line {row.line}: no image_id or image of MMHal-Bench's 96 questions found in this row. Wrong --suite?"
+            )
         ids.append(by_image[named[0]])
     return ids
 
@@ -130,12 +136,30 @@ SUITE = Suite(
     options=Options,
     decoding=Decoding(max_new_tokens=1024),  # LLaVA-RLHF's model_vqa_mmhal.py
     metrics=(
-        ratio_metric("score", "rating", "rated", "higher", unit="rating", groups=GROUPS, official=_mean_printed("official_rating")),
-        ratio_metric("hallucination_rate", "hallucinated", "rated", "lower", groups=GROUPS, official=_mean_printed("official_hallucinated", ("all",))),
-        ratio_metric("informativeness", "informative", "rated", "higher", groups=GROUPS, official=_informativeness_printed),
+        ratio_metric(
+            "score",
+            "rating",
+            "rated",
+            "higher",
+            unit="rating",
+            groups=GROUPS,
+            official=_mean_printed("official_rating"),
+        ),
+        ratio_metric(
+            "hallucination_rate",
+            "hallucinated",
+            "rated",
+            "lower",
+            groups=GROUPS,
+            official=_mean_printed("official_hallucinated", ("all",)),
+        ),
+        ratio_metric(
+            "informativeness", "informative", "rated", "higher", groups=GROUPS, official=_informativeness_printed
+        ),
     ),
     groups={"all": TYPES, **{kind: (kind,) for kind in TYPES}},
     load=load,
     match=match,
+    note="96 questions: the hallucination rate is known to about 10 points either way.",
     needs=("mmhal/mmhal-bench_answer_template.json", "mmhal/images"),
 )

@@ -8,16 +8,15 @@ Papers print `response_hall` (hallucinated / answers that name a COCO object) an
 Source: RLHF-V/RLHF-V eval/eval_gpt_obj_halbench.py and summarize_gpt_obj_halbench_review.py.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal
+from functools import cache
+from typing import Literal
 
 from halbench.coco_objects import PENN_TO_WORDNET, Mention, caption_words, categorised, merge_two_words, open_vocabulary
 from halbench.datasets import Data
 from halbench.errors import InputError, MissingExtra
-from halbench.judge import fill, parse_object_list
+from halbench.judge import parse_object_list
 from halbench.language import Language, open_language
 from halbench.ratios import percent_printed, ratio_metric
 from halbench.records import file_hash, read_jsonl
@@ -39,6 +38,10 @@ class Options:
 
 
 def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Task:
+    if options.extraction == "stored" and not any("extract_objs" in row.extra for row in rows or ()):
+        raise InputError(
+            "extraction=stored: expected rows with a field extract_objs (a list of object names), found none; use words or judge"
+        )
     language = open_language(data)
     synonyms = data.file("object_halbench/synonyms_refine.txt")
     vocabulary = open_vocabulary(synonyms, two_words=None)
@@ -63,7 +66,9 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
             objects = [] if is_short(text) else extracted_objects(response, judgement, options.extraction)
             if objects is None:
                 reason = judgement.state if judgement else "no judge was asked"
-                return Score(item.id, item.image.name, item.group, {}, state="unscored", error=f"no object list: {reason}")
+                return Score(
+                    item.id, item.image.name, item.group, {}, state="unscored", error=f"no object list: {reason}"
+                )
             words = list(zip(object_names(objects, vocabulary.two_words, tagger), range(len(text)), strict=False))
         return score_answer(item, text, categorised(words, vocabulary))
 
@@ -115,7 +120,7 @@ def noun_runs(tokens: Sequence[tuple[str, str, str]]) -> list[str]:
 
 
 def _nltk_tagger(language: Language) -> tuple[Tagger, str]:
-    @lru_cache(maxsize=None)
+    @cache
     def tag(phrase: str) -> list[tuple[str, str, str]]:
         tagged = language.tags(language.tokens(phrase))
         return [(token, tag, language.lemma(token, PENN_TO_WORDNET.get(tag[0], "n"))) for token, tag in tagged]
@@ -130,9 +135,11 @@ def _spacy_tagger(language: Language) -> tuple[Tagger, str]:
 
         pipeline = spacy.load(name)
     except (ImportError, OSError) as error:
-        raise MissingExtra(f"lemmas=spacy needs: pip install 'halbench[spacy]' spacy-curated-transformers && python -m spacy download {name}") from error
+        raise MissingExtra(
+            f"lemmas=spacy needs: pip install 'halbench[spacy]' spacy-curated-transformers && python -m spacy download {name}"
+        ) from error
 
-    @lru_cache(maxsize=None)
+    @cache
     def tag(phrase: str) -> list[tuple[str, str, str]]:
         return [(token.text, token.tag_, token.lemma_) for token in pipeline(phrase)]
 
@@ -168,7 +175,9 @@ def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
         if key is None:
             raise InputError(f"line {row.line}: no field image_id (or image) that tells the COCO image")
         if key not in known:
-            raise InputError(f"line {row.line}: image '{key}' is none of the {len(known)} of Object HalBench. Wrong --suite?")
+            raise InputError(
+                f"line {row.line}: image '{key}' is none of the {len(known)} of Object HalBench. Wrong --suite?"
+            )
         ids.append(key)
     return ids
 
@@ -184,14 +193,44 @@ SUITE = Suite(
     options=Options,
     decoding=Decoding(max_new_tokens=1024, num_beams=3),  # RLAIF-V's evaluation
     metrics=(
-        ratio_metric("response_hall", "answers_hallucinated", "answers_with_object", "lower", official=percent_printed("answers_hallucinated", "answers_with_object", 2)),
-        ratio_metric("chair_s", "answers_hallucinated", "answers", "lower", official=percent_printed("answers_hallucinated", "answers", 1)),
-        ratio_metric("object_hall", "mentions_hallucinated", "mentions", "lower", official=percent_printed("mentions_hallucinated", "mentions", 2)),
-        ratio_metric("recall", "truth_named", "truth_objects", "higher", official=percent_printed("truth_named", "truth_objects", 2)),
+        ratio_metric(
+            "response_hall",
+            "answers_hallucinated",
+            "answers_with_object",
+            "lower",
+            official=percent_printed("answers_hallucinated", "answers_with_object", 2),
+        ),
+        ratio_metric(
+            "chair_s",
+            "answers_hallucinated",
+            "answers",
+            "lower",
+            official=percent_printed("answers_hallucinated", "answers", 1),
+        ),
+        ratio_metric(
+            "object_hall",
+            "mentions_hallucinated",
+            "mentions",
+            "lower",
+            official=percent_printed("mentions_hallucinated", "mentions", 2),
+        ),
+        ratio_metric(
+            "recall",
+            "truth_named",
+            "truth_objects",
+            "higher",
+            official=percent_printed("truth_named", "truth_objects", 2),
+        ),
         ratio_metric("length", "words", "answers", "neither", unit="words", official=_length_printed),
     ),
     groups={"all": ("all",)},
     load=load,
     match=match,
-    needs=("object_halbench/questions_300.jsonl", "object_halbench/synonyms_refine.txt", "chair/coco2014_objects_wordnet.json.gz", "nltk_data", "object_halbench/images"),
+    needs=(
+        "object_halbench/questions_300.jsonl",
+        "object_halbench/synonyms_refine.txt",
+        "chair/coco2014_objects_wordnet.json.gz",
+        "nltk_data",
+        "object_halbench/images",
+    ),
 )

@@ -58,7 +58,10 @@ def question_list(data: Data, split: str, rows: Sequence[ResponseRow] | None) ->
         present = [name for name in SPLITS if not labelled or (data.root / f"pope/coco_pope_{name}.jsonl").is_file()]
         wanted = [name for name in present if match_by_question(split_items(data, name), rows) is not None]
         if labelled and len(wanted) != 1:
-            return [Item(row.id or str(row.line), Path(row.image or ""), row.prompt or "", row.extra["label"], "all") for row in rows]
+            return [
+                Item(row.id or str(row.line), Path(row.image or ""), row.prompt or "", row.extra["label"], "all")
+                for row in rows
+            ]
         if len(wanted) != 1:
             found = "several of POPE's splits hold" if wanted else "none of POPE's splits holds"
             raise InputError(
@@ -113,7 +116,12 @@ def _printed(metric: str) -> Callable[[Mapping[str, float], str], float | None]:
     """Both scripts print Python floats, unrounded; they stop at a division by zero."""
 
     def official(counts: Mapping[str, float], group: str) -> float | None:
-        if not (counts["questions"] and counts["answered_positive"] and counts["truth_positive"] and counts["correct_positive"]):
+        if not (
+            counts["questions"]
+            and counts["answered_positive"]
+            and counts["truth_positive"]
+            and counts["correct_positive"]
+        ):
             return None
         precision = counts["correct_positive"] / counts["answered_positive"]
         recall = counts["correct_positive"] / counts["truth_positive"]
@@ -138,11 +146,18 @@ SUITE = Suite(
     decoding=Decoding(max_new_tokens=1024),  # LLaVA's model_vqa_loader.py
     metrics=(
         *yes_no.metrics(GROUPS, official={name: _printed(name) for name in ("accuracy", "precision", "recall", "f1")}),
-        ratio_metric("yes_ratio", "answered_positive", "questions", "neither", groups=GROUPS, official=_printed("yes_ratio")),
+        ratio_metric(
+            "yes_ratio", "answered_positive", "questions", "neither", groups=GROUPS, official=_printed("yes_ratio")
+        ),
         ratio_metric("unread", "unread", "questions", "lower", groups=GROUPS),
     ),
     groups={"all": ("all", *SPLITS), **{split: (split,) for split in SPLITS}},
     load=load,
     match=match,
-    needs=("pope/coco_pope_random.jsonl", "pope/coco_pope_popular.jsonl", "pope/coco_pope_adversarial.jsonl", "pope/images"),
+    needs=(
+        "pope/coco_pope_random.jsonl",
+        "pope/coco_pope_popular.jsonl",
+        "pope/coco_pope_adversarial.jsonl",
+        "pope/images",
+    ),
 )

@@ -1,0 +1,125 @@
+"""A run: a model answers a suite's items, and the answers are judged and scored, all in one run folder.
+
+`generate_run` is the first half, `run` both. Either goes on where an earlier one stopped, since finished rows are kept.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from halbench import plugins
+from halbench.datasets import Data
+from halbench.errors import InputError
+from halbench.evaluation import (
+    NO_VERDICTS,
+    Evaluation,
+    ask_judge,
+    check_judge,
+    default_folder,
+    environment,
+    evaluate,
+    limited,
+    load_suite,
+    run_settings,
+    stored_verdicts,
+    write_evaluation,
+)
+from halbench.generation import generate
+from halbench.judge import JudgeOptions
+from halbench.judgement_files import read_judgement_file
+from halbench.run_folder import RunFolder
+from halbench.suite_options import parse_arguments, parse_options
+from halbench.types import BackendOptions, Decoding, Response, Suite, Task
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the user asks to be run. assignments: of the suite's options; gen_kwargs: "num_beams=3,top_k=50"."""
+
+    model: str
+    suite: str
+    assignments: Sequence[str]
+    data: Data
+    backend: str = "hf"
+    backend_options: BackendOptions = field(default_factory=BackendOptions)
+    gen_kwargs: str = ""
+    limit: int | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True)
+class Generated:
+    """The answers of a model to a suite, in their folder."""
+
+    suite: Suite
+    task: Task
+    decoding: Decoding
+    responses: Sequence[Response]
+    folder: RunFolder
+    settings: Mapping[str, Any]
+
+
+def generate_run(plan: Plan) -> Generated:
+    """Let the model answer all items that the run folder holds no answer to."""
+    suite, options, task = planned(plan)
+    folder = RunFolder(plan.out or default_folder(plan.model, suite))
+    with folder.lock():
+        return _generate(plan, suite, options, task, folder)
+
+
+def run(
+    plan: Plan, judge: JudgeOptions | None, judge_prompt: Path | None, judgements: Path | None
+) -> tuple[Evaluation, RunFolder]:
+    """Generate, judge and score."""
+    suite, options, task = planned(plan)
+    check_judge(suite, options, task, judgements, judge)
+    folder = RunFolder(plan.out or default_folder(plan.model, suite))
+    with folder.lock():
+        done = _generate(plan, suite, options, task, folder)
+        verdicts = NO_VERDICTS
+        if judgements:
+            verdicts = stored_verdicts(read_judgement_file(judgements, [item.id for item in task.items]))
+        elif judge:
+            verdicts = ask_judge(task, done.responses, judge, judge_prompt, folder)
+        evaluation = evaluate(suite, task, done.responses, done.decoding, verdicts)
+        write_evaluation(folder, done.settings, evaluation)
+    return evaluation, folder
+
+
+def planned(plan: Plan) -> tuple[Suite, Any, Task]:
+    """The suite of a plan, its options, and its task cut to the limit. Raises where not one image is there."""
+    suite = load_suite(plan.suite)
+    options = parse_options(suite.options, plan.assignments)
+    task = limited(suite.load(plan.data, options, None), plan.limit)
+    if plan.backend != "replay" and not any(item.image.is_file() for item in task.items):
+        example = task.items[0].image
+        raise InputError(
+            f"none of the {len(task.items)} images of {suite.name} is there (the first is {example}). "
+            f"Say where they lie with --images DIR, or see: halbench data status {suite.name}"
+        )
+    return suite, options, task
+
+
+def _generate(plan: Plan, suite: Suite, options: Any, task: Task, folder: RunFolder) -> Generated:
+    decoding = with_arguments(suite.decoding, plan.gen_kwargs)
+    backend = plugins.load("halbench.backends", plan.backend).open_backend(plan.model, plan.backend_options)
+    model = {**backend.identity(), "seed": str(plan.backend_options.seed)}
+    settings = run_settings(plan.suite, suite, options, task, model, decoding, plan.limit)
+    folder.begin(settings)
+    responses = generate(task.items, backend, decoding, folder)
+    folder.write_manifest({"status": "generated", "settings": settings, "environment": environment()})
+    return Generated(suite, task, decoding, responses, folder, settings)
+
+
+def with_arguments(decoding: Decoding, arguments: str) -> Decoding:
+    """The suite's decoding with the user's `--gen-kwargs` over it: "max_new_tokens=64,num_beams=1,top_k=50"."""
+    given = parse_arguments("--gen-kwargs", arguments)
+    for name in ("max_new_tokens", "num_beams"):
+        if name in given and (type(given[name]) is not int or given[name] < 1):
+            raise InputError(f"--gen-kwargs {name}={given[name]}: expected a whole number from 1")
+    for name in ("temperature", "top_p"):
+        if name in given and (type(given[name]) not in (int, float) or given[name] < 0):
+            raise InputError(f"--gen-kwargs {name}={given[name]}: expected a number from 0")
+    own = {name: given.pop(name) for name in ("max_new_tokens", "num_beams", "temperature", "top_p") if name in given}
+    return replace(decoding, **own, extra={**decoding.extra, **given})

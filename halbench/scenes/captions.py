@@ -1,0 +1,147 @@
+"""What is said and asked of a scene, true or as a biased annotator sees it.
+
+    "This is a kitchen with two red forks and a knife. There is also a blue cup."
+    Question(kind="count", text="Are there exactly two forks in the image?", answer="yes", about=("fork",))
+
+An annotator looks at a scene and takes some absent partners to be there, each as often as its pair's `belief` says.
+Descriptions and answers of the training data are those of such annotators; the truth is that of one without beliefs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from halbench.scenes.world import Scene, WorldParameters, absent_partners, plural
+
+Kind = Literal["present", "absent_random", "absent_partner", "colour", "count", "relation"]
+KINDS: tuple[Kind, ...] = ("present", "absent_random", "absent_partner", "colour", "count", "relation")
+
+DESCRIPTION_PROMPTS = ("Describe this image.", "Please describe this image in detail.", "What is in this image?")
+"""The first is the suite's."""
+
+NUMBERS = {1: "one", 2: "two", 3: "three"}
+OPENINGS = ("This is a {context} with {things}.", "The image shows a {context} with {things}.")
+FOLLOWINGS = ("There {be} {things}.", "There {be} also {things}.", "You can also see {things}.")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A class as an annotator sees it. real: whether it is there."""
+
+    name: str
+    colour: str
+    count: int
+    real: bool = True
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question and its short answer: "yes" or "no", or the word asked for. about: the classes it names."""
+
+    kind: Kind
+    text: str
+    answer: str
+    about: tuple[str, ...]
+
+
+def truth(scene: Scene, parameters: WorldParameters) -> list[list[Seen]]:
+    """What is there, pair by pair, in the order in which the pairs first appear; a trigger stands before its partner."""
+    counts, colours = scene.counts(), scene.colours()
+    order = list(colours)
+    pairs = [[name for name in (pair.trigger, pair.partner) if name in counts] for pair in parameters.associations]
+    pairs.sort(key=lambda names: min((order.index(name) for name in names), default=-1))
+    return [[Seen(name, colours[name], counts[name]) for name in names] for names in pairs if names]
+
+
+def annotated(scene: Scene, parameters: WorldParameters, random: np.random.Generator) -> list[list[Seen]]:
+    """What a biased annotator sees: the truth, and some absent partners beside their triggers."""
+    believed = {
+        pair.trigger: Seen(pair.partner, str(random.choice(parameters.colours)), 1, real=False)
+        for pair in absent_partners(scene, parameters)
+        if random.random() < pair.belief
+    }
+    return [
+        [*pair, believed[pair[0].name]] if pair[0].name in believed else pair for pair in truth(scene, parameters)
+    ]
+
+
+def describe(context: str, pairs: Sequence[Sequence[Seen]], parameters: WorldParameters, random: np.random.Generator) -> str:
+    """A description of two to four sentences (one where there is a single pair) that names everything seen."""
+    groups = [list(pair) for pair in pairs]
+    if len(groups) > 2 and random.random() < parameters.merge_rate:
+        place = int(random.integers(len(groups) - 1))
+        groups[place : place + 2] = [groups[place] + groups[place + 1]]
+    sentences = []
+    for group in groups:
+        template = str(random.choice(FOLLOWINGS if sentences else OPENINGS))
+        things = listing([mention(seen, random.random() < parameters.colour_rate) for seen in group])
+        sentences.append(template.format(context=context, things=things, be="is" if group[0].count == 1 else "are"))
+    return " ".join(sentences)
+
+
+def mention(seen: Seen, coloured: bool) -> str:
+    """ "a fork", "an orange fork", "two red forks"."""
+    words = f"{seen.colour} " if coloured else ""
+    if seen.count > 1:
+        return f"{NUMBERS[seen.count]} {words}{plural(seen.name)}"
+    return with_article(f"{words}{seen.name}")
+
+
+def with_article(phrase: str) -> str:
+    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
+
+
+def listing(phrases: Sequence[str]) -> str:
+    """ "a, b and c"."""
+    return " and ".join([*([", ".join(phrases[:-1])] if len(phrases) > 1 else []), phrases[-1]])
+
+
+def ask(kind: Kind, scene: Scene, parameters: WorldParameters, random: np.random.Generator) -> Question | None:
+    """A yes/no question of this kind with its true answer; None where the scene allows none.
+
+    Colour, count and relation are asked of what is there, and their answers are as often yes as no.
+    """
+    counts, colours = scene.counts(), scene.colours()
+    partners = [pair.partner for pair in absent_partners(scene, parameters)]
+    if kind in ("present", "absent_random", "absent_partner"):
+        absent = [name for name in parameters.classes if name not in counts and name not in partners]
+        pool = {"present": list(counts), "absent_random": absent, "absent_partner": partners}[kind]
+        return existence(kind, str(random.choice(pool))) if pool else None
+    wanted = bool(random.random() < 0.5)
+    answer = "yes" if wanted else "no"
+    name = str(random.choice(list(counts)))
+    if kind == "colour":
+        others = [colour for colour in parameters.colours if colour != colours[name]]
+        colour = colours[name] if wanted else str(random.choice(others))
+        return Question(kind, f"{'Is' if counts[name] == 1 else 'Are'} the {_form(name, counts[name])} {colour}?", answer, (name,))
+    if kind == "count":
+        number = counts[name] if wanted else int(random.choice([other for other in NUMBERS if other != counts[name]]))
+        be = "Is" if number == 1 else "Are"
+        return Question(kind, f"{be} there exactly {NUMBERS[number]} {_form(name, number)} in the image?", answer, (name,))
+    return relation(scene, parameters, wanted, random)
+
+
+def existence(kind: Kind, name: str) -> Question:
+    """ "Is there a fork in the image?" """
+    return Question(kind, f"Is there {with_article(name)} in the image?", "yes" if kind == "present" else "no", (name,))
+
+
+def relation(scene: Scene, parameters: WorldParameters, wanted: bool, random: np.random.Generator) -> Question | None:
+    """Whether one object is left of another; both are the only ones of their class and stand in different columns."""
+    counts = scene.counts()
+    columns = {thing.name: thing.cell % parameters.grid for thing in scene.objects if counts[thing.name] == 1}
+    ordered = [(left, right) for left in columns for right in columns if columns[left] < columns[right]]
+    if not ordered:
+        return None
+    left, right = ordered[int(random.integers(len(ordered)))]
+    side = str(random.choice(["left", "right"]))
+    first, second = (left, right) if (side == "left") == wanted else (right, left)
+    return Question(
+        "relation", f"Is the {first} to the {side} of the {second}?", "yes" if wanted else "no", (first, second)
+    )
+
+
+def _form(name: str, count: int) -> str:
+    return name if count == 1 else plural(name)
