@@ -1,6 +1,7 @@
 """What `halbench score` and `halbench run` share: from responses to results, judged, signed and written down."""
 
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -176,7 +177,11 @@ def score_stored(
         task = limited(suite.load(data, options, rows), run["limit"] if run else None)
         ids = suite.match(task.items, rows)
     except InputError as error:
-        raise type(error)(f"{file}: {error}" if str(error).startswith("line ") else str(error)) from error
+        place = re.match(r"line (\d+): ", str(error))
+        if place is None:
+            raise
+        where = f"{file}: entry {place[1]}: " if file.suffix == ".json" else f"{file}:{place[1]}: "
+        raise InputError(where + str(error)[place.end() :]) from error
     responses = responses_of(rows, ids)
     decoding = Decoding(**run["decoding"]) if run and run["decoding"] else None
     model = run["model"] if run else {"responses": file.name, "sha256": file_hash(file)}

@@ -10,6 +10,7 @@ CHAIRs by up to 0.33 points), so the NLTK version and a hash of its resources ar
 
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -24,10 +25,17 @@ from halbench.errors import MissingData
 
 PUNKT, TAGGER, WORDNET = "tokenizers/punkt_tab", "taggers/averaged_perceptron_tagger_eng", "corpora/wordnet"
 PARTS_OF_SPEECH = {"n": "noun", "v": "verb", "a": "adj", "r": "adv"}
+# The files of each resource that tokens, tags and lemmas depend on.
+PUNKT_FILES = [
+    f"english/{name}" for name in ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "sent_starters.txt")
+]
+TAGGER_FILES = [f"averaged_perceptron_tagger_eng.{name}.json" for name in ("classes", "tagdict", "weights")]
+WORDNET_FILES = [name for pos in PARTS_OF_SPEECH.values() for name in (f"index.{pos}", f"{pos}.exc")]
 
 
+@lru_cache(maxsize=4)
 def open_language(data: Data) -> "Language":
-    """The pipeline on the NLTK resources of NLTK_DATA, the usual places of NLTK, or `nltk_data/` of the data folder."""
+    """The pipeline, loaded once in a process, on the NLTK resources of NLTK_DATA, the usual places of NLTK, or `nltk_data/` of the data folder."""
     own = str(data.root / "nltk_data")
     if own not in nltk.data.path:
         nltk.data.path.append(own)
@@ -65,9 +73,7 @@ class Language:
     @cached_property
     def _wordnet(self) -> dict[str, bytes]:
         """The index and exception files of WordNet, by name."""
-        names = [f"{kind}.{pos}" for pos in PARTS_OF_SPEECH.values() for kind in ("index",)]
-        names += [f"{pos}.exc" for pos in PARTS_OF_SPEECH.values()]
-        return _read_members(self._sources["wordnet"], names)
+        return read_members(self._sources["wordnet"], WORDNET_FILES)
 
     @cached_property
     def _lexicon(self) -> dict[str, tuple[frozenset[str], dict[str, list[str]]]]:
@@ -83,9 +89,10 @@ class Language:
     def identity(self) -> dict[str, str]:
         """NLTK's version and a hash of the resources' contents (the same for a zip archive and its unpacked folder)."""
         digest = hashlib.sha256()
-        parts = [self._wordnet]
-        parts += [_read_members(self._sources[name], None) for name in ("punkt", "tagger")]
-        for members in parts:
+        punkt = read_members(self._sources["punkt"], PUNKT_FILES)
+        # Sets, which nltk_data publishes in no order.
+        punkt = {name: b"\n".join(sorted(content.split(b"\n"))) for name, content in punkt.items()}
+        for members in (punkt, read_members(self._sources["tagger"], TAGGER_FILES), self._wordnet):
             for name in sorted(members):
                 digest.update(name.encode() + b"\0" + hashlib.sha256(members[name]).digest())
         return {"nltk": nltk.__version__, "nltk_data": digest.hexdigest()[:8]}
@@ -110,13 +117,14 @@ class Language:
         return min((form for form in [word, *forms] if form in lemmas), key=len, default=word)
 
 
-def _read_members(source: Path, names: list[str] | None) -> dict[str, bytes]:
-    """Contents of the named files (None: of all) of an English resource folder or of its zip archive, by file name."""
-    if source.suffix == ".zip":
-        with zipfile.ZipFile(source) as archive:
-            inside = {Path(name).name: name for name in archive.namelist() if not name.endswith("/")}
-            return {name: archive.read(inside[name]) for name in names or inside}
-    folder = source / "english" if (source / "english").is_dir() else source
-    return {
-        name: (folder / name).read_bytes() for name in names or sorted(p.name for p in folder.iterdir() if p.is_file())
-    }
+def read_members(source: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """Contents of files of a resource folder, or of its zip archive, by their names within the resource."""
+    try:
+        if source.suffix == ".zip":
+            with zipfile.ZipFile(source) as archive:
+                return {name: archive.read(f"{source.stem}/{name}") for name in names}
+        return {name: (source / name).read_bytes() for name in names}
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise MissingData(
+            f"NLTK resource {source} is not whole ({error}). Get it with: halbench data fetch nltk_data"
+        ) from error

@@ -60,6 +60,8 @@ GENERATION_ARGUMENTS = (
 )
 
 WINDOW = 16  # batches that are put in order together; a larger window only makes the order of rows less familiar
+# What processors and models raise over one odd prompt or image. Anything else is a mistake in this file.
+FAILURES = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, StopIteration, TypeError, ValueError)
 ALIKE = 8  # failures in a row with one and the same message, after which the model is taken to be at fault
 BYTES_PER_ITEM = 2**30  # a 7B model's cache for 1,100 tokens is 0.55 GB in bfloat16; the first pass needs as much again
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -302,11 +304,17 @@ def chat_template(processor: Any, source: str) -> str:
         raise InputError(
             f"{source}: its chat template fails on a question with an image: {first_sentence(error)}"
         ) from error
-    if (token := getattr(processor, "image_token", None)) and token not in prompt:
+    tokens = image_tokens(processor)
+    if tokens and not any(token in prompt for token in tokens):
         raise InputError(
-            f"{source}: its chat template has no place for the image ({token}); copy the base checkpoint's"
+            f"{source}: its chat template has no place for the image ({tokens[0]}); copy the base checkpoint's"
         )
     return str(template)
+
+
+def image_tokens(processor: Any) -> list[str]:
+    """What marks the image in a prompt; Gemma's templates write the begin-of-image token instead of the image token."""
+    return [token for name in ("image_token", "boi_token") if (token := getattr(processor, name, None))]
 
 
 def render(processor: Any, template: str, question: str) -> str:
@@ -456,12 +464,9 @@ class HfBackend:
     def prepare(self, items: Sequence[Item], share: bool) -> Batch:
         """Open the images, fill in the template, run the processor. All of it on the CPU."""
         images = open_images([item.image for item in items])
-        failures = [
-            Response(item.id, "", state="error", error=problem)
-            for item in items
-            if isinstance(problem := images[item.image], str)
-        ]
-        sound = [item for item in items if not isinstance(images[item.image], str)]
+        problems = {item.id: self.problem(item, images[item.image]) for item in items}
+        failures = [Response(id, "", state="error", error=problem) for id, problem in problems.items() if problem]
+        sound = [item for item in items if not problems[item.id]]
         if not sound:
             return Batch([], None, None, failures)
         prompts = [render(self.processor, self.checkpoint.template, item.prompt) for item in sound]
@@ -478,10 +483,16 @@ class HfBackend:
                 return Batch(sound, fronts, tails, failures)
         return Batch(sound, self.encode(prompts, [images[item.image] for item in sound]), None, failures)
 
+    def problem(self, item: Item, image: Image.Image | str) -> str | None:
+        """Why an item cannot be asked, or None."""
+        if isinstance(image, str):
+            return image
+        marks = [token for token in image_tokens(self.processor) if token in item.prompt]
+        return f"the prompt contains the model's image token '{marks[0]}'" if marks else None
+
     def heads_agree(self, prompts: Sequence[str]) -> bool:
-        """Whether the prompts are the same up to their one image."""
-        token = self.processor.image_token
-        return len({prompt.partition(token)[0] for prompt in prompts}) == 1 == max(p.count(token) for p in prompts)
+        """Whether the prompts are the same up to their image."""
+        return len({prompt.partition(self.processor.image_token)[0] for prompt in prompts}) == 1
 
     def encode(self, prompts: Sequence[str], images: Sequence[Any]) -> Any:
         """Whatever the processor makes of prompts and images, left-padded."""
@@ -514,7 +525,7 @@ class HfBackend:
         try:
             batch = prepared()
             return [*batch.failures, *self.run(batch, arguments)]
-        except (RuntimeError, ValueError, TypeError, LookupError, MemoryError) as error:
+        except FAILURES as error:
             out_of_memory, problem = is_out_of_memory(error), f"{type(error).__name__}: {first_sentence(error)}"
         # Out of the except block, whose traceback would keep the tensors of the failed batch alive.
         if torch.cuda.is_available():

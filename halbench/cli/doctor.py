@@ -318,7 +318,7 @@ def answers(
     from halbench.plugins import load
     from halbench.types import BackendOptions, Decoding
 
-    options = BackendOptions(batch_size=batch_size, device=device, dtype=dtype.value)  # type: ignore[arg-type]
+    options = BackendOptions(batch_size=batch_size, device=device, dtype=dtype.value)
     backend = load("halbench.backends", "hf").open_backend(model, options)
     return {response.item: response for response in backend.generate(items, Decoding(max_new_tokens=NEW_TOKENS))}
 

@@ -1,0 +1,175 @@
+"""Scenes: one description and up to six yes/no questions for each image of the embedded world (halbench/scenes).
+
+Descriptions are scored as AMBER's are: how many object mentions hallucinate (`chair`), in how many descriptions (`hal`), how
+much of the truth is named (`cover`), and how many absent partners of what is there are named (`cog`). Questions have "no" as
+the positive class, as AMBER's. Existence is asked as POPE asks it: of what is there, and of what is absent, by lot
+(`existence_random`) or because its partner is there (`existence_adversarial`).
+
+    halbench run --model scenes:base --suite scenes
+
+Item "12/description" asks to describe scene 12; "12/absent_partner" asks for a knife beside a lonely fork.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from halbench import yes_no
+from halbench.datasets import Data
+from halbench.errors import InputError
+from halbench.ratios import ratio_metric
+from halbench.response_files import match_by_id_or_question
+from halbench.scenes.captions import DESCRIPTION_PROMPTS, KINDS, ask
+from halbench.scenes.image_files import image_folder, image_name, world_hash, write_images
+from halbench.scenes.world import Scene, WorldParameters, absent_partners, plural, sample_scenes
+from halbench.types import Decoding, Item, Judgement, Response, ResponseRow, Score, Suite, Task
+
+WORLD = WorldParameters()
+PARTS = {"descriptions": ("description",), "questions": KINDS}
+
+
+@dataclass(frozen=True)
+class Options:
+    """scenes: how many. seed: which. part: descriptions, questions, or both; "auto" is both, or what a response file
+    answers."""
+
+    scenes: int = 1000
+    seed: int = 0
+    part: Literal["auto", "descriptions", "questions"] = "auto"
+
+
+def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Task:
+    if options.scenes < 1 or options.seed < 0:
+        raise InputError(f"scenes={options.scenes}, seed={options.seed}: expected at least 1 scene and a seed from 0")
+    scenes = sample_scenes(WORLD, options.seed, "evaluation", range(options.scenes))
+    folder = image_folder(data.root, WORLD, options.seed)
+    if rows is None:
+        write_images(folder, scenes, WORLD)
+    items = [item for scene in scenes for item in scene_items(scene, folder / image_name(scene))]
+    wanted = groups_of_part(options.part, items, rows)
+    return Task([item for item in items if item.group in wanted], score, {"world": world_hash(WORLD)})
+
+
+def scene_items(scene: Scene, image: Path) -> list[Item]:
+    """Everything that is asked of one scene."""
+    partners = sorted(pair.partner for pair in absent_partners(scene, WORLD))
+    truth = {"present": sorted(scene.counts()), "absent_partners": partners}
+    items = [Item(f"{scene.index}/description", image, DESCRIPTION_PROMPTS[0], truth, "description")]
+    for kind in KINDS:
+        question = ask(kind, scene, WORLD, scene.random(f"suite {kind}"))
+        if question:
+            answer = {"answer": question.answer, "about": list(question.about)}
+            items.append(Item(f"{scene.index}/{kind}", image, question.text, answer, kind))
+    return items
+
+
+def groups_of_part(part: str, items: Sequence[Item], rows: Sequence[ResponseRow] | None) -> set[str]:
+    """Item groups of the part asked for; for "auto" those of the parts that the rows answer."""
+    if part != "auto":
+        return set(PARTS[part])
+    everything = {group for groups in PARTS.values() for group in groups}
+    if rows is None:
+        return everything
+    ids = set(match(items, rows))
+    answered = {item.group for item in items if item.id in ids}
+    return {group for groups in PARTS.values() if answered & set(groups) for group in groups}
+
+
+def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
+    if item.group == "description":
+        return score_description(item, response.text)
+    answer = yes_no.read_lenient(response.text)
+    truth: yes_no.Answer = item.truth["answer"]
+    counts = {**yes_no.count_answer(truth, answer, positive="no"), "answered_yes": float(answer == "yes")}
+    return Score(item.id, item.image.name, item.group, counts, {"truth": truth, "answer": answer, "about": item.truth["about"]})
+
+
+def score_description(item: Item, text: str) -> Score:
+    """Counts of one description; a hallucination that is repeated counts each time."""
+    named = mentions(text)
+    present, partners = item.truth["present"], item.truth["absent_partners"]
+    hallucinated = [name for name in named if name not in present]
+    counts = {
+        "descriptions": 1,
+        "descriptions_hallucinated": bool(hallucinated),
+        "mentions": len(named),
+        "mentions_hallucinated": len(hallucinated),
+        "truth_slots": len(present),
+        "truth_covered": len(set(named) & set(present)),
+        "partner_slots": len(partners),
+        "partners_named": len(set(named) & set(partners)),
+        "words": len(text.split()),
+    }
+    evidence = {
+        "hallucinated": hallucinated,
+        "correct": [name for name in named if name in present],
+        "absent_partners": [name for name in partners if name in named],
+    }
+    return Score(item.id, item.image.name, item.group, counts, evidence)
+
+
+def mentions(text: str) -> list[str]:
+    """Classes that a text names, in its order, as often as it names them; what it says is not there does not count."""
+    return [name for word, name in words_read(text) if name]
+
+
+def words_read(text: str) -> list[tuple[str, str | None]]:
+    """Each word of a text, and the class that it says is there."""
+    classes = class_of_word()
+    read: list[tuple[str, str | None]] = []
+    denied = False
+    for word in re.findall(r"[a-z]+|[^a-z\s]", text.lower()):
+        name = classes.get(word)
+        read.append((word, None if denied else name))
+        # "no red fork": a denial reaches over colours to the next class, and no further.
+        denied = word in ("no", "without") or (denied and name is None and word in ("a", "an", "any", *WORLD.colours))
+    return read
+
+
+@lru_cache(maxsize=1)
+def class_of_word() -> dict[str, str]:
+    """Singular and plural of every class -> its name."""
+    return {form: name for name in WORLD.classes for form in (name, plural(name))}
+
+
+def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
+    """Rows by item id, or by image and question."""
+    return match_by_id_or_question(items, rows, "scenes has ids like 12/description and 12/absent_partner")
+
+
+DESCRIPTIONS = ("descriptions",)
+QUESTION_GROUPS = {
+    "questions": KINDS,
+    "existence_random": ("present", "absent_random"),
+    "existence_adversarial": ("present", "absent_partner"),
+    "absent_random": ("absent_random",),
+    "absent_partner": ("absent_partner",),
+    "colour": ("colour",),
+    "count": ("count",),
+    "relation": ("relation",),
+}
+QUESTIONS = tuple(QUESTION_GROUPS)
+
+SUITE = Suite(
+    name="scenes",
+    version="1",
+    title="Scenes",
+    options=Options,
+    decoding=Decoding(max_new_tokens=96),
+    metrics=(
+        ratio_metric("chair", "mentions_hallucinated", "mentions", "lower", groups=DESCRIPTIONS),
+        ratio_metric("cover", "truth_covered", "truth_slots", "higher", groups=DESCRIPTIONS),
+        ratio_metric("hal", "descriptions_hallucinated", "descriptions", "lower", groups=DESCRIPTIONS),
+        ratio_metric("cog", "partners_named", "partner_slots", "lower", groups=DESCRIPTIONS),
+        ratio_metric("length", "words", "descriptions", "neither", unit="words", groups=DESCRIPTIONS),
+        *yes_no.metrics(QUESTIONS, official=dict.fromkeys(("accuracy", "precision", "recall", "f1"))),
+        ratio_metric("yes_ratio", "answered_yes", "questions", "neither", groups=QUESTIONS),
+        ratio_metric("unread", "unread", "questions", "lower", groups=QUESTIONS),
+    ),
+    groups={"descriptions": ("description",), **QUESTION_GROUPS},
+    load=load,
+    match=match,
+)

@@ -1,0 +1,38 @@
+"""Reading yes and no from an answer, in each of the ways that exist."""
+
+import pytest
+
+from halbench import yes_no
+
+
+@pytest.mark.parametrize(
+    ("text", "strict", "lenient", "llava", "substring"),
+    [
+        ("Yes", "yes", "yes", "yes", "yes"),
+        ("No", "no", "no", "no", "no"),
+        ("yes", None, "yes", "yes", "yes"),
+        ("No.", None, "no", "no", "no"),
+        (" Yes", None, "yes", "yes", "yes"),
+        ("Yes, there is no doubt.", None, "yes", "no", "yes"),
+        ("There is no dog in the image.", None, "no", "no", "no"),
+        ("**No**, it is not.", None, "no", "no", "no"),
+        ("Nope", None, None, "yes", "no"),
+        ("It is unclear whether yes or no.", None, None, "no", "yes"),
+        ("I do not know", None, None, "no", "no"),
+        ("A dog. No cat.", None, None, "yes", "no"),
+        ("", None, None, "yes", None),
+    ],
+)
+def test_each_reading_of_an_answer(text, strict, lenient, llava, substring):
+    found = (yes_no.read_strict(text), yes_no.read_lenient(text), yes_no.read_llava(text), yes_no.read_substring(text))
+    assert found == (strict, lenient, llava, substring)
+
+
+def test_f1_is_the_harmonic_mean_of_precision_and_recall():
+    counts = {"correct_positive": 6, "answered_positive": 8, "truth_positive": 10}
+    assert yes_no.f1(counts) == pytest.approx(2 * (6 / 8) * (6 / 10) / (6 / 8 + 6 / 10))
+
+
+def test_an_unread_answer_is_wrong_and_counted_as_unread():
+    counts = yes_no.count_answer("no", None, positive="no")
+    assert (counts["questions"], counts["correct"], counts["answered_positive"], counts["unread"]) == (1, False, False, True)
