@@ -10,19 +10,19 @@ judge. The model is no part of it. A difference is B - A; in a gate A is the bas
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from halbench import plugins
 from halbench.errors import InputError, did_you_mean
+from halbench.evaluation import load_suite
 from halbench.formatting import format_amount
-from halbench.records import as_json
+from halbench.records import from_row
 from halbench.run_folder import RunFolder, differing_fields
-from halbench.scoring import applies, reported_groups
+from halbench.scoring import Coverage, applies, reported_groups
 from halbench.statistics import (
     FOLDS,
     LEVEL,
@@ -179,21 +179,18 @@ def gate(run: Path, baseline: Path, margins: Path, level: float = LEVEL, folds: 
     return Gate(run, baseline, pairing.suite.name, pairing.signature, level, outcome, rows)
 
 
-def flat(rows: Iterable[Compared | Gated]) -> list[dict[str, Any]]:
-    """Rows as JSON objects of one level."""
-    return [{**as_json(row.row), **{k: v for k, v in as_json(row).items() if k != "row"}} for row in rows]
-
-
 def load_run(path: Path) -> Run:
     """A complete run. Raises InputError for an unfinished or incomplete one, saying what is missing."""
     folder = RunFolder(path)
     manifest = folder.manifest()
-    rows = folder.read(Score, folder.scores_path)
     if manifest.get("status") != "complete":
+        found = manifest.get("coverage")
+        lacks = from_row(Coverage, found, str(folder.manifest_path)).complaint() if found else "it was not finished"
         raise InputError(
-            f"{path}: this run is {manifest.get('status')}, and only complete runs are compared: {_missing(rows)}. "
-            "Finish it with the command that began it"
+            f"{path}: only complete runs are compared, this one is {manifest.get('status')}: {lacks}. "
+            "Go on with the command that began it"
         )
+    rows = folder.read(Score, folder.scores_path)
     if not rows:
         raise InputError(f"{folder.scores_path}: expected one score per line, found none. Score the run again")
     scores: dict[str, Score] = {}
@@ -236,7 +233,7 @@ def pair(a: Run, b: Run) -> Pairing:
     if not both:
         raise InputError(f"{a.path} and {b.path}: no item is scored in both")
     left_out = tuple(a.scores[item] for item in a.scores.keys() - both)
-    suite = plugins.load("halbench.suites", a.suite).SUITE
+    suite = load_suite(a.suite)
     scored_a, scored_b = (tuple(run.scores[item] for item in both) for run in (a, b))
     return Pairing(suite, a.signature, scored_a, scored_b, left_out)
 
@@ -327,16 +324,7 @@ def resolve_margins(margins: Mapping[str, float], pairing: Pairing, path: Path) 
 
 
 def _is_count(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
-
-
-def _missing(scores: Sequence[Score]) -> str:
-    """What an unfinished run lacks: "22 of 96 items scored (74 missing)"."""
-    if not scores:
-        return "nothing is scored yet"
-    states = [score.state for score in scores]
-    others = [f"{states.count(state)} {state}" for state in dict.fromkeys(states) if state != "scored"]
-    return f"{states.count('scored')} of {len(states)} items scored" + (f" ({', '.join(others)})" if others else "")
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _verdict(row: Row, p_holm: float | None, alpha: float) -> Verdict:

@@ -123,6 +123,12 @@ def ask(kind: Kind, scene: Scene, parameters: WorldParameters, random: np.random
     return relation(scene, parameters, wanted, random)
 
 
+def questions(scene: Scene, parameters: WorldParameters) -> list[Question]:
+    """One question of each kind that the scene allows: those of the suite."""
+    asked = (ask(kind, scene, parameters, scene.random(f"question {kind}")) for kind in KINDS)
+    return [question for question in asked if question]
+
+
 def existence(kind: Kind, name: str) -> Question:
     """ "Is there a fork in the image?" """
     return Question(kind, f"Is there {with_article(name)} in the image?", "yes" if kind == "present" else "no", (name,))

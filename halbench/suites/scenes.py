@@ -22,7 +22,7 @@ from halbench.datasets import Data
 from halbench.errors import InputError
 from halbench.ratios import ratio_metric
 from halbench.response_files import match_by_id_or_question
-from halbench.scenes.captions import DESCRIPTION_PROMPTS, KINDS, ask
+from halbench.scenes.captions import DESCRIPTION_PROMPTS, KINDS, questions
 from halbench.scenes.image_files import image_folder, image_name, world_hash, write_images
 from halbench.scenes.world import Scene, WorldParameters, absent_partners, plural, sample_scenes
 from halbench.types import Decoding, Item, Judgement, Response, ResponseRow, Score, Suite, Task
@@ -58,11 +58,9 @@ def scene_items(scene: Scene, image: Path) -> list[Item]:
     partners = sorted(pair.partner for pair in absent_partners(scene, WORLD))
     truth = {"present": sorted(scene.counts()), "absent_partners": partners}
     items = [Item(f"{scene.index}/description", image, DESCRIPTION_PROMPTS[0], truth, "description")]
-    for kind in KINDS:
-        question = ask(kind, scene, WORLD, scene.random(f"suite {kind}"))
-        if question:
-            answer = {"answer": question.answer, "about": list(question.about)}
-            items.append(Item(f"{scene.index}/{kind}", image, question.text, answer, kind))
+    for question in questions(scene, WORLD):
+        answer = {"answer": question.answer, "about": list(question.about)}
+        items.append(Item(f"{scene.index}/{question.kind}", image, question.text, answer, question.kind))
     return items
 
 
@@ -89,7 +87,7 @@ def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
 
 def score_description(item: Item, text: str) -> Score:
     """Counts of one description; a hallucination that is repeated counts each time."""
-    named = mentions(text)
+    named = [mention.name for mention in mentions(text)]
     present, partners = item.truth["present"], item.truth["absent_partners"]
     hallucinated = [name for name in named if name not in present]
     counts = {
@@ -111,22 +109,26 @@ def score_description(item: Item, text: str) -> Score:
     return Score(item.id, item.image.name, item.group, counts, evidence)
 
 
-def mentions(text: str) -> list[str]:
-    """Classes that a text names, in its order, as often as it names them; what it says is not there does not count."""
-    return [name for word, name in words_read(text) if name]
+@dataclass(frozen=True)
+class Mention:
+    """A class named in a text, and where: text[start:end]."""
+
+    name: str
+    start: int
+    end: int
 
 
-def words_read(text: str) -> list[tuple[str, str | None]]:
-    """Each word of a text, and the class that it says is there."""
-    classes = class_of_word()
-    read: list[tuple[str, str | None]] = []
+def mentions(text: str) -> list[Mention]:
+    """Every naming of a class as there, in the order of the text; what it says is absent ("no red fork") is left out."""
+    classes, found = class_of_word(), []
     denied = False
-    for word in re.findall(r"[a-z]+|[^a-z\s]", text.lower()):
-        name = classes.get(word)
-        read.append((word, None if denied else name))
-        # "no red fork": a denial reaches over colours to the next class, and no further.
-        denied = word in ("no", "without") or (denied and name is None and word in ("a", "an", "any", *WORLD.colours))
-    return read
+    for word in re.finditer(r"[a-z]+|[^a-z\s]", text.lower()):
+        name = classes.get(word[0])
+        if name and not denied:
+            found.append(Mention(name, word.start(), word.end()))
+        # A denial reaches over colours to the next class, and no further.
+        denied = word[0] in ("no", "without") or (denied and word[0] in ("a", "an", "any", *WORLD.colours))
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,82 @@
+"""Scenes as a dataset folder for other tools.
+
+    images/scene_000000.png
+    annotations.json    COCO's layout: images, categories, annotations with boxes [left, top, width, height]
+    captions.jsonl      {"image": ..., "caption": true, "annotated": as a biased annotator says it, "hallucinated": [...]}
+    questions.jsonl     {"id", "image", "kind", "question", "answer"}, the questions of the suite
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from halbench.records import write_json, write_jsonl
+from halbench.scenes.captions import annotated, describe, questions, truth
+from halbench.scenes.drawing import object_box
+from halbench.scenes.image_files import image_name, write_images
+from halbench.scenes.world import Scene, WorldParameters
+
+
+def export(folder: Path, scenes: Sequence[Scene], parameters: WorldParameters) -> None:
+    """Write the dataset folder."""
+    write_images(folder / "images", scenes, parameters)
+    write_jsonl(folder / "captions.jsonl", (captions(scene, parameters) for scene in scenes))
+    write_jsonl(folder / "questions.jsonl", (row for scene in scenes for row in asked(scene, parameters)))
+    write_json(folder / "annotations.json", coco(scenes, parameters))
+
+
+def coco(scenes: Sequence[Scene], parameters: WorldParameters) -> dict[str, Any]:
+    """Everything that is in the scenes, as COCO's instance annotations."""
+    side = parameters.pixels
+    numbers = {name: number for number, name in enumerate(parameters.classes, 1)}
+    annotations = []
+    for scene in scenes:
+        for thing in scene.objects:
+            left, top, right, bottom = object_box(thing)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": scene.index,
+                    "category_id": numbers[thing.name],
+                    "bbox": [left, top, right - left, bottom - top],
+                    "area": (right - left) * (bottom - top),
+                    "iscrowd": 0,
+                    "colour": thing.colour,
+                }
+            )
+    return {
+        "images": [
+            {"id": scene.index, "file_name": image_name(scene), "width": side, "height": side, "context": scene.context}
+            for scene in scenes
+        ],
+        "categories": [
+            {"id": numbers[name], "name": name, "supercategory": context}
+            for context, pairs in parameters.contexts.items()
+            for pair in pairs
+            for name in (pair.trigger, pair.partner)
+        ],
+        "annotations": annotations,
+    }
+
+
+def captions(scene: Scene, parameters: WorldParameters) -> dict[str, Any]:
+    """A true description, and that of a biased annotator with the classes he makes up."""
+    seen = annotated(scene, parameters, scene.random("annotator"))
+    words = scene.random("caption")
+    return {
+        "image": image_name(scene),
+        "caption": describe(scene.context, truth(scene, parameters), parameters, words),
+        "annotated": describe(scene.context, seen, parameters, words),
+        "hallucinated": [thing.name for pair in seen for thing in pair if not thing.real],
+    }
+
+
+def asked(scene: Scene, parameters: WorldParameters) -> Iterator[dict[str, Any]]:
+    for question in questions(scene, parameters):
+        yield {
+            "id": f"{scene.index}/{question.kind}",
+            "image": image_name(scene),
+            "kind": question.kind,
+            "question": question.text,
+            "answer": question.answer,
+        }
