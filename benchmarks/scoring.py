@@ -60,7 +60,13 @@ def main() -> None:
         }
         print(name, rows[name])
     load = os.getloadavg()[0]
-    record = {"rounds": options.rounds, "cores": os.cpu_count(), "load": round(load, 1), "python": sys.version.split()[0], "commands": rows}
+    record = {
+        "rounds": options.rounds,
+        "cores": os.cpu_count(),
+        "load": round(load, 1),
+        "python": sys.version.split()[0],
+        "commands": rows,
+    }
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(record, indent=1) + "\n")

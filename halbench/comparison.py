@@ -41,6 +41,8 @@ Outcome = Literal["pass", "regression", "inconclusive", "not gated"]
 
 CHAIR_TYPE = {"chair", "chair_i", "chair_s", "hal", "response_hall", "object_hall"}
 """Metrics of hallucinated mentions: a model lowers them by saying less."""
+UNREAD = {"unread", "unreadable"}
+"""Shares of answers that could not be read; left out of a comparison where both runs have none."""
 COMPANIONS = {"cover", "recall", "length"}
 """Metrics that show when a model says less; they stand beside CHAIR_TYPE, gated or not."""
 
@@ -147,6 +149,7 @@ def compare(a: Path, b: Path, level: float = LEVEL, folds: int = FOLDS, seed: in
     """Every metric of two complete runs side by side. Raises InputError where they cannot be compared."""
     pairing = pair(load_run(a), load_run(b))
     rows = measure(pairing, pairing.candidates(), level, folds, seed)
+    rows = [row for row in rows if row.metric not in UNREAD or row.a or row.b]
     tested = [row.p for row in rows if row.p is not None]
     adjusted = iter(holm(tested))
     compared = []
@@ -213,6 +216,8 @@ def load_run(path: Path) -> Run:
 
 def pair(a: Run, b: Run) -> Pairing:
     """The items that both runs have scored. Raises InputError for other signatures or other items."""
+    if a.suite != b.suite:
+        raise InputError(f"{a.path} is a run of suite '{a.suite}' and {b.path} of '{b.suite}'; expected one suite")
     if a.signature != b.signature or a.fields != b.fields:
         differences = "; ".join(differing_fields(a.fields, b.fields)) or f"{a.signature} there, {b.signature} here"
         raise InputError(

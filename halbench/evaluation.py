@@ -173,6 +173,8 @@ def score_stored(
     options = parse_options(suite.options, [*kept, *assignments])
     file = RunFolder(source).responses_path if run else source
     rows = read_response_file(file)
+    if run:
+        rows = list({row.id: row for row in rows}.values())  # a failed item was asked again: its last row counts
     try:
         task = limited(suite.load(data, options, rows), run["limit"] if run else None)
         ids = suite.match(task.items, rows)

@@ -209,19 +209,23 @@ def _question(prompt: str) -> str:
 def match_by_question(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str] | None:
     """Item id of each row by image and question; None when a row does not tell them or no item has them.
 
-    Where a suite asks the same question twice of an image, rows take its items in order.
+    A row's question may go on after the item's ("... Answer yes or no."); the longest item that fits is meant. Where a
+    suite asks the same question twice of an image, rows take its items in order.
     """
-    places: dict[tuple[str, str], list[str]] = {}
+    on_image: dict[str, dict[str, list[str]]] = {}
     for item in items:
-        places.setdefault((image_key(item.image.name), _question(item.prompt)), []).append(item.id)
+        on_image.setdefault(image_key(item.image.name), {}).setdefault(_question(item.prompt), []).append(item.id)
     found = []
     for row in rows:
         if row.image is None or row.prompt is None:
             return None
-        candidates = places.get((image_key(row.image), _question(row.prompt).split("\n")[0].strip()))
-        if candidates is None:
+        asked = _question(row.prompt)
+        questions = on_image.get(image_key(row.image), {})
+        fitting = max((question for question in questions if asked.startswith(question)), key=len, default=None)
+        if fitting is None:
             return None
-        found.append(candidates.pop(0) if len(candidates) > 1 else candidates[0])
+        ids = questions[fitting]
+        found.append(ids.pop(0) if len(ids) > 1 else ids[0])
     return found
 
 

@@ -64,14 +64,18 @@ class RunFolder:
 
     def begin(self, settings: Mapping[str, Any]) -> None:
         """Claim the folder for these settings: makes it, or checks that it was made with the same ones."""
-        wanted = as_json(settings)
-        if self.manifest_path.is_file():
+        wanted = as_json(settings)  # compared as they come back from the file
+        if self.manifest_path.is_file() and self.responses_path.is_file() and self.responses_path.stat().st_size:
             differences = differing_fields(self.manifest()["settings"], wanted)
             if differences:
                 raise InputError(
                     f"{self.path} was made with other settings ({'; '.join(differences)}). Choose another --out, or remove it"
                 )
-        elif self.path.is_dir() and any(entry.name != LOCK for entry in self.path.iterdir()):
+        elif (
+            not self.manifest_path.is_file()
+            and self.path.is_dir()
+            and any(entry.name != LOCK for entry in self.path.iterdir())
+        ):
             raise InputError(f"{self.path} is not empty and holds no manifest.json. Choose another --out")
         self.path.mkdir(parents=True, exist_ok=True)
         self.write_manifest({"status": "running", "settings": wanted})

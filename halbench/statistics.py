@@ -25,8 +25,8 @@ FOLDS = 10_000
 LEVEL = 0.95
 POWER = 0.80
 """Of the smallest detectable difference, as in common sample-size planning."""
-CHUNK = 500
-"""Rows of weights turned into float64 at once: 4 MB for 1,000 images."""
+DRAWN_AT_ONCE = 500_000
+"""Cluster draws held as int64 at one time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +46,11 @@ class Resamples:
 
     def sums(self, matrix: Floats) -> Floats:
         """Weighted sums over clusters, exact in float64: matrix [clusters, K] -> [folds, K]."""
-        chunks = range(0, len(self.weights), CHUNK)
-        return np.concatenate([self.weights[row : row + CHUNK].astype(np.float64) @ matrix for row in chunks])
+        # In blocks that BLAS multiplies in one thread. Larger ones wake its thread pool, and a pool that shares its cores
+        # with other work takes ten times as long.
+        block = max(1, min(25_000, 600_000 // max(matrix.shape[1], 1)) // len(matrix))
+        rows = range(0, len(self.weights), block)
+        return np.concatenate([self.weights[row : row + block].astype(np.float64) @ matrix for row in rows])
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,9 @@ def bootstrap_draws(n_clusters: int, folds: int = FOLDS, seed: int = 0) -> Resam
     rng = np.random.default_rng([seed, n_clusters, 0])
     # uint8 holds them: a cluster drawn more than 255 times has a chance below 1e-500.
     weights = np.empty((folds, n_clusters), dtype=np.uint8)
-    for row in range(0, folds, CHUNK):
-        part = weights[row : row + CHUNK]
+    block = max(1, DRAWN_AT_ONCE // n_clusters)
+    for row in range(0, folds, block):
+        part = weights[row : row + block]
         drawn = rng.integers(0, n_clusters, size=part.shape) + n_clusters * np.arange(len(part))[:, None]
         part[:] = np.bincount(drawn.ravel(), minlength=part.size).reshape(part.shape)
     return Resamples(weights)
@@ -112,6 +116,12 @@ def swap_draws(n_clusters: int, folds: int = FOLDS, seed: int = 0) -> Resamples:
     rng = np.random.default_rng([seed, n_clusters, 1])
     coins = rng.integers(0, 256, size=(folds, -(-n_clusters // 8)), dtype=np.uint8)
     return Resamples(np.unpackbits(coins, axis=1, count=n_clusters))
+
+
+@lru_cache(maxsize=4)
+def _resampled(counts: ClusterCounts, resamples: Resamples) -> Floats:
+    """Summed counts of each replicate; kept, because all metrics of a group are formulas over the same sums."""
+    return resamples.sums(counts.matrix)
 
 
 def _evaluate(metric: Metric, names: Sequence[str], sums: Floats) -> Floats:
@@ -150,7 +160,7 @@ def interval(metric: Metric, counts: ClusterCounts, resamples: Resamples, level:
     numerator, denominator = _ratio_columns(metric, counts)
     if _binary(numerator) and _binary(denominator) and np.all(numerator <= denominator):
         return Interval(*wilson(numerator.sum(), denominator.sum(), level), "wilson")
-    replicates = _evaluate(metric, counts.names, resamples.sums(counts.matrix))
+    replicates = _evaluate(metric, counts.names, _resampled(counts, resamples))
     if _varies(replicates):
         return Interval(*_bca(replicates, value, _contributions(metric, counts), level), "bootstrap")
     if metric.unit != "fraction" or not 0 <= value <= 1:
@@ -185,9 +195,8 @@ def paired_test(
         return None
     difference, n = value_b - value_a, len(a.clusters)
     p_value, method = _p_value(metric, a, b, swaps)
-    replicates = _evaluate(metric, b.names, resamples.sums(b.matrix)) - _evaluate(
-        metric, a.names, resamples.sums(a.matrix)
-    )
+    replicates = _evaluate(metric, b.names, _resampled(b, resamples))
+    replicates = replicates - _evaluate(metric, a.names, _resampled(a, resamples))
     low: float | None
     high: float | None
     low = high = detectable = None

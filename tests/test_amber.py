@@ -20,7 +20,12 @@ def described(nouns, truth=("sky", "person"), hallu=("cloud", "dog"), similar=No
 
 def test_a_perfect_description():
     counts = described(["sky", "woman"])
-    assert (counts["nouns"], counts["nouns_hallucinated"], counts["truth_covered"], counts["hallu_named"]) == (2, 0, 2, 0)
+    assert (counts["nouns"], counts["nouns_hallucinated"], counts["truth_covered"], counts["hallu_named"]) == (
+        2,
+        0,
+        2,
+        0,
+    )
     assert not counts["descriptions_hallucinated"]
 
 
@@ -63,7 +68,13 @@ def test_without_similarity_the_same_noun_is_hallucinated():
 
 @pytest.mark.parametrize(
     ("text", "truth", "correct", "positive"),
-    [("No", "no", True, True), ("Yes", "no", False, False), ("no", "no", False, False), ("Yes", "yes", True, False), ("No", "yes", False, True)],
+    [
+        ("No", "no", True, True),
+        ("Yes", "no", False, False),
+        ("no", "no", False, False),
+        ("Yes", "yes", True, False),
+        ("No", "yes", False, True),
+    ],
 )
 def test_only_exact_answers_count_and_no_is_the_positive_class(text, truth, correct, positive):
     item = Item("1005", Path("AMBER_1.jpg"), "Is it?", truth, "state")

@@ -18,7 +18,9 @@ def test_help_needs_no_torch_and_names_every_verb(halbench):
         assert f"  {verb} " in found.stdout
     heavy = "import sys; sys.argv = ['halbench', '--help']\nfrom halbench.cli import main\ntry: main()\nexcept SystemExit: pass\n"
     heavy += "print('heavy:', [name for name in ('torch', 'transformers', 'spacy', 'nltk', 'numpy', 'pandas') if name in sys.modules])"
-    assert "heavy: []" in subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout
+    assert (
+        "heavy: []" in subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True).stdout
+    )
 
 
 def test_the_paper_s_llava_numbers_are_printed_with_intervals(halbench, data):
@@ -32,7 +34,18 @@ def test_the_paper_s_llava_numbers_are_printed_with_intervals(halbench, data):
 
 
 def test_json_is_one_object_on_stdout(halbench, data):
-    found = halbench("score", "--suite", "chair", "--responses", responses_of(data, "chair/minigpt4_ours.jsonl"), "--set", "captions=pattern", "--set", "truth=pattern", "--json")
+    found = halbench(
+        "score",
+        "--suite",
+        "chair",
+        "--responses",
+        responses_of(data, "chair/minigpt4_ours.jsonl"),
+        "--set",
+        "captions=pattern",
+        "--set",
+        "truth=pattern",
+        "--json",
+    )
     assert found.returncode == 0, found.stderr
     told = json.loads(found.stdout)
     assert told["suite"] == "chair"
@@ -57,7 +70,12 @@ def test_a_run_folder_can_be_scored_again_with_other_options(halbench, data, tmp
     assert halbench("score", "--suite", "amber", "--responses", source, "--out", "run").returncode == 0
     manifest = json.loads((tmp_path / "run/manifest.json").read_text())
     assert manifest["status"] == "complete"
-    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"manifest.json", "responses.jsonl", "scores.jsonl", "results.json"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {
+        "manifest.json",
+        "responses.jsonl",
+        "scores.jsonl",
+        "results.json",
+    }
     again = halbench("score", "--suite", "amber", "--responses", "run", "--json")
     assert json.loads(again.stdout)["signature"] == manifest["signature"]
     table = data.root / "amber/similarity_standin_wordnet.json"

@@ -68,8 +68,12 @@ def test_the_identity_of_the_language_is_that_of_its_contents_and_not_of_its_pac
     packed = open_language(data).identity()
     with zipfile.ZipFile(resources / "corpora/wordnet.zip") as archive:
         archive.extractall(tmp_path)
-    unpacked = Language(resources / "tokenizers/punkt_tab", resources / "taggers/averaged_perceptron_tagger_eng", tmp_path / "wordnet")
+    unpacked = Language(
+        resources / "tokenizers/punkt_tab", resources / "taggers/averaged_perceptron_tagger_eng", tmp_path / "wordnet"
+    )
     assert unpacked.identity() == packed
     (tmp_path / "wordnet/noun.exc").write_text("dogs cat\n")
-    changed = Language(resources / "tokenizers/punkt_tab", resources / "taggers/averaged_perceptron_tagger_eng", tmp_path / "wordnet")
+    changed = Language(
+        resources / "tokenizers/punkt_tab", resources / "taggers/averaged_perceptron_tagger_eng", tmp_path / "wordnet"
+    )
     assert changed.identity() != packed

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,16 +202,20 @@ def test_images_that_are_missing_or_broken_or_too_large_become_error_rows(checkp
         assert str(rows[name].error).startswith(f"image cannot be read: {tmp_path / name} (")
 
 
-def failing_above(limit: int, network: torch.nn.Module, error: Exception) -> None:
-    """From now on the network's generate() raises for batches of more than `limit` rows."""
+def failing(network: torch.nn.Module, too_much: Callable[[Mapping[str, torch.Tensor]], bool], error: Exception) -> None:
+    """From now on the network's generate() raises where `too_much` says so of its inputs."""
     generate = network.generate
 
     def limited(**arguments: torch.Tensor) -> torch.Tensor:
-        if len(arguments["input_ids"]) > limit:
+        if too_much(arguments):
             raise error
         return generate(**arguments)
 
     network.generate = limited
+
+
+def failing_above(limit: int, network: torch.nn.Module, error: Exception) -> None:
+    failing(network, lambda inputs: len(inputs["input_ids"]) > limit, error)
 
 
 @pytest.mark.parametrize(
@@ -229,6 +233,15 @@ def test_a_batch_that_does_not_fit_is_halved_for_good_and_no_item_is_lost(checkp
     failing_above(3, backend.network, error)
     assert texts(backend, items) == expected
     assert backend.batch_size == 2
+
+
+def test_one_item_that_never_fits_does_not_leave_the_others_to_small_batches(checkpoints, items):
+    backend = opened(checkpoints, "llava", 8)
+    huge = Item("huge", items[0].image, "word " * 100, None, "all")
+    failing(backend.network, lambda inputs: inputs["input_ids"].shape[1] > 150, torch.OutOfMemoryError("out of memory"))
+    rows = answers(backend, [*items[:3], huge, *items[3:]])
+    assert [id for id, row in rows.items() if row.state == "error"] == ["huge"]
+    assert backend.batch_size == 8
 
 
 def test_an_item_that_does_not_fit_alone_becomes_an_error_row(checkpoints, items):

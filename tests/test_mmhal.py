@@ -10,7 +10,9 @@ from halbench.suites.mmhal import informativeness, official_rating, read_rating
 def test_the_official_reading_of_every_form_of_rating(data):
     forms = json.loads((data.root / "expected/mmhal/rating_forms.json").read_text())
     assert len(forms) == 20
-    assert {form["text"]: official_rating(form["text"]) for form in forms} == {form["text"]: form["official_score"] for form in forms}
+    assert {form["text"]: official_rating(form["text"]) for form in forms} == {
+        form["text"]: form["official_score"] for form in forms
+    }
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,9 @@ def test_every_caption_names_the_objects_that_the_official_script_finds(data, na
 
 def test_chair_equals_an_authors_own_published_metrics(data):
     (official,) = json.loads((data.root / "expected/object_halbench/chair_kchaosun_beam.json").read_text())
-    evaluation = score_stored("chair", [], data, data.root / "responses/object_halbench/real_responses__kchaosun_beam.jsonl")
+    evaluation = score_stored(
+        "chair", [], data, data.root / "responses/object_halbench/real_responses__kchaosun_beam.jsonl"
+    )
     found = values(evaluation)
     assert found["all", "chair_s"] == official["author_metrics"]["CHAIRs"]
     assert found["all", "chair_i"] == official["author_metrics"]["CHAIRi"]
@@ -86,7 +88,16 @@ def test_chair_equals_an_authors_own_published_metrics(data):
     assert found["all", "length"] == pytest.approx(100 * official["author_metrics"]["Len"])
 
 
-AMBER_NAMES = {"CHAIR": "chair", "Cover": "cover", "Hal": "hal", "Cog": "cog", "Accuracy": "accuracy", "Precision": "precision", "Recall": "recall", "F1": "f1"}
+AMBER_NAMES = {
+    "CHAIR": "chair",
+    "Cover": "cover",
+    "Hal": "hal",
+    "Cog": "cog",
+    "Accuracy": "accuracy",
+    "Precision": "precision",
+    "Recall": "recall",
+    "F1": "f1",
+}
 AMBER_GROUPS = {"Generative Task": "generative", "Descriminative Task": "discriminative", "Exsitence": "existence", "Attribute": "attribute", "State": "state", "Number": "number", "Action": "action", "Relation": "relation"}  # fmt: skip
 AMBER_COUNTS = {
     "chair_num": "nouns",
@@ -141,7 +152,11 @@ def test_every_amber_description_is_counted_as_officially(data, name, similarity
     evaluation = score_stored("amber", [f"similarity={table}"], data, data.root / f"responses/amber/{file}.json")
     official = json.loads(gzip.decompress((data.root / f"expected/amber/per_item/{name}.json.gz").read_bytes()))
     names = ("nouns_hallucinated", "nouns", "truth_covered", "truth_slots", "hallu_named", "hallu_slots")
-    found = sorted((int(s.item), *(int(s.counts[n]) for n in names), int(not s.counts["descriptions_hallucinated"])) for s in evaluation.scores if s.state == "scored")
+    found = sorted(
+        (int(s.item), *(int(s.counts[n]) for n in names), int(not s.counts["descriptions_hallucinated"]))
+        for s in evaluation.scores
+        if s.state == "scored"
+    )
     assert found == sorted((row["id"], *row[similarity]) for row in official["rows"])
 
 
@@ -166,7 +181,9 @@ def test_object_halbench_equals_the_official_script_answer_by_answer(data, name,
     assert counts(evaluation)["truth_named"] == metrics["coco_word_count"]
     assert counts(evaluation)["truth_objects"] == metrics["gt_word_count"]
     assert printed(evaluation)["all", "response_hall"] == float(f"{metrics['CHAIRs_refine'] * 100:.2f}")
-    review = data.root / f"expected/object_halbench/review/{name}__{'gpt' if extraction == 'stored' else 'nogpt'}.json.gz"
+    review = (
+        data.root / f"expected/object_halbench/review/{name}__{'gpt' if extraction == 'stored' else 'nogpt'}.json.gz"
+    )
     scores = {score.item: score for score in evaluation.scores}
     for sentence in json.loads(gzip.decompress(review.read_bytes()))["sentences"]:
         evidence = scores[str(sentence["image_id"])].evidence
@@ -210,8 +227,17 @@ def test_pope_equals_llavas_script(data, name):
 
 def test_pope_equals_vcds_script(data):
     lines = json.loads((data.root / "expected/pope/pope.json").read_text())["real_blip2_opt2.7b_random"]["vcd_style"]
-    evaluation = score_stored("pope", ["answers=vcd"], data, data.root / "responses/pope/real_blip2_opt2.7b_random.jsonl")
+    evaluation = score_stored(
+        "pope", ["answers=vcd"], data, data.root / "responses/pope/real_blip2_opt2.7b_random.jsonl"
+    )
     official = dict(line.split(": ") for line in lines)
     found = values(evaluation)
-    for name, metric in {"Precision": "precision", "Recall": "recall", "F1": "f1", "Accuracy": "accuracy", "yes": "yes_ratio", "unknow": "unread"}.items():
+    for name, metric in {
+        "Precision": "precision",
+        "Recall": "recall",
+        "F1": "f1",
+        "Accuracy": "accuracy",
+        "yes": "yes_ratio",
+        "unknow": "unread",
+    }.items():
         assert found["all", metric] == pytest.approx(float(official[name]), abs=1e-12)

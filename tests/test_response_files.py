@@ -1,13 +1,15 @@
 """Response files as people have them are read one way, and rows find their items or say why not."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from halbench.errors import InputError
 from halbench.response_files import image_key, match_by_id_or_question, read_response_file, responses_of
-from halbench.types import Item
+from halbench.suites.amber import read_items
+from halbench.types import Item, ResponseRow
 
 ITEMS = [
     Item("1", Path("images/AMBER_1.jpg"), "Describe this image.", {}, "generative"),
@@ -60,7 +62,9 @@ def test_a_json_list_a_table_and_json_lines_read_alike(tmp_path):
 def test_a_vlmevalkit_workbook_is_read(tmp_path):
     pd = pytest.importorskip("pandas")
     pytest.importorskip("openpyxl")
-    pd.DataFrame({"index": [1005], "question": ["Is it?"], "prediction": ["No"]}).to_excel(tmp_path / "t.xlsx", index=False)
+    pd.DataFrame({"index": [1005], "question": ["Is it?"], "prediction": ["No"]}).to_excel(
+        tmp_path / "t.xlsx", index=False
+    )
     (row,) = read_response_file(tmp_path / "t.xlsx")
     assert (row.id, row.text, row.prompt) == ("1005", "No", "Is it?")
 
@@ -81,7 +85,7 @@ def test_a_vlmevalkit_workbook_is_read(tmp_path):
 )
 def test_a_malformed_file_is_named_with_line_and_field(tmp_path, name, content, complaint):
     (tmp_path / name).write_text(content)
-    with pytest.raises(InputError) as error:  # noqa: PT011
+    with pytest.raises(InputError) as error:
         read_response_file(tmp_path / name)
     assert complaint in str(error.value)
     assert "\n" not in str(error.value)
@@ -95,10 +99,10 @@ def test_rows_are_matched_by_id():
 def test_an_id_that_another_question_speaks_against_is_not_believed():
     # A harness that numbers from 0 gives known ids to other questions; image and question tell the right ones.
     rows = [row_of(id=1006, image="AMBER_1.jpg", question="Is the sky sunny in this image? Answer yes or no.\n")]
+    assert match_by_id_or_question(ITEMS, rows, "") == ["1005"]
+    rows = [row_of(id=1006, image="AMBER_1.jpg", question="Is there a dog?")]
     with pytest.raises(InputError, match="asks 'Is the sky gloomy"):
         match_by_id_or_question(ITEMS, rows, "")
-    rows = [row_of(id=1006, image="AMBER_1.jpg", question="Is the sky sunny in this image?\nAnswer yes or no.")]
-    assert match_by_id_or_question(ITEMS, rows, "") == ["1005"]
 
 
 def test_an_unknown_id_names_its_line_and_what_ids_there_are():
@@ -126,8 +130,19 @@ def test_one_image_has_one_key_however_it_is_spelt(name):
 
 
 def row_of(response="x", **fields):
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         (row,) = read_response_file(written(Path(folder), [{**fields, "response": response}]))
     return row
+
+
+def test_real_amber_answers_are_found_by_image_and_question_under_another_harness_s_numbers(data):
+    items = read_items(data, "discriminative", None)
+    rows = [
+        row_for(index, item.image.name, f"{item.prompt} Please answer yes or no.")
+        for index, item in enumerate(items[:3000])
+    ]
+    assert match_by_id_or_question(items, rows, "") == [item.id for item in items[:3000]]
+
+
+def row_for(index, image, prompt):
+    return ResponseRow(index + 1, "Yes", str(index + 1005 + 7), image, prompt)

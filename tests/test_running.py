@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny_checkpoints import llava
 
 from halbench.errors import InputError
 from halbench.running import with_arguments
 from halbench.types import Decoding
-from tiny_checkpoints import llava
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,9 @@ def undisturbed(checkpoint, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
     arguments = ["run", "--model", str(checkpoint), "--suite", "chair", "--set", f"images={data.root / 'images'}"]
     arguments += ["--gen-kwargs", "max_new_tokens=60", "--batch-size", "1"]
-    found = subprocess.run([sys.executable, "-m", "halbench", *arguments, "--out", str(folder / "run")], capture_output=True, text=True)
+    found = subprocess.run(
+        [sys.executable, "-m", "halbench", *arguments, "--out", str(folder / "run")], capture_output=True, text=True
+    )
     assert found.returncode == 0, found.stderr
     return folder / "run", arguments
 
@@ -47,7 +49,12 @@ def test_a_run_folder_holds_every_answer_with_its_counts_and_evidence(undisturbe
     assert manifest["settings"]["model"]["backend"] == "hf"
     assert len(rows(run / "responses.jsonl")) == len(rows(run / "scores.jsonl")) == 25
     assert {"mentions", "hallucinated", "truth"} <= rows(run / "scores.jsonl")[0]["evidence"].keys()
-    assert {row["metric"] for row in json.loads((run / "results.json").read_text())} == {"chair_s", "chair_i", "recall", "length"}
+    assert {row["metric"] for row in json.loads((run / "results.json").read_text())} == {
+        "chair_s",
+        "chair_i",
+        "recall",
+        "length",
+    }
 
 
 def test_a_run_killed_half_way_goes_on_and_ends_like_an_undisturbed_one(undisturbed, tmp_path):
@@ -93,7 +100,9 @@ def test_generate_is_the_first_half_and_run_finishes_it(checkpoint, data, halben
 
 
 def test_missing_images_are_error_rows_and_the_run_says_that_it_is_incomplete(checkpoint, data, halbench, tmp_path):
-    found = halbench("run", "--model", checkpoint, "--suite", "mmhal", "--gen-kwargs", "max_new_tokens=4", "--out", "run")
+    found = halbench(
+        "run", "--model", checkpoint, "--suite", "mmhal", "--gen-kwargs", "max_new_tokens=4", "--out", "run"
+    )
     assert found.returncode == 2
     assert "INCOMPLETE: 0 of 96 items scored (74 failed in generation, 22 without a verdict)" in found.stderr
     states = [row["state"] for row in rows(tmp_path / "run/responses.jsonl")]
@@ -110,9 +119,27 @@ def test_no_image_at_all_is_said_before_a_model_is_loaded(data, halbench):
 def test_stored_answers_become_a_run_through_the_replay_backend(data, halbench, tmp_path):
     answers = json.loads((data.root / "responses/amber/gen_precise_s1.json").read_text())
     (tmp_path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in answers))
-    found = halbench("run", "--backend", "replay", "--model", "answers.jsonl", "--suite", "amber", "--set", "part=generative", "--out", "run", "--json")
+    found = halbench(
+        "run",
+        "--backend",
+        "replay",
+        "--model",
+        "answers.jsonl",
+        "--suite",
+        "amber",
+        "--set",
+        "part=generative",
+        "--out",
+        "run",
+        "--json",
+    )
     assert found.returncode == 0, found.stderr
-    assert {row["name"]: row["official"] for row in json.loads(found.stdout)["metrics"]} == {"chair": 9.2, "cover": 57.8, "hal": 33.0, "cog": 5.8}
+    assert {row["name"]: row["official"] for row in json.loads(found.stdout)["metrics"]} == {
+        "chair": 9.2,
+        "cover": 57.8,
+        "hal": 33.0,
+        "cog": 5.8,
+    }
 
 
 def test_gen_kwargs_go_over_the_suite_s_decoding():

@@ -87,11 +87,20 @@ def test_sampling_is_told_with_its_temperature():
 
 def test_suite_options_are_checked_and_near_misses_named():
     assert parse_options(chair.Options, ["captions=pattern"]) == chair.Options(captions="pattern")
-    for wrong, hint in [("caption=pattern", "did you mean 'captions'"), ("captions=patern", "did you mean 'pattern'"), ("captions", "expected name=value")]:
+    for wrong, hint in [
+        ("caption=pattern", "did you mean 'captions'"),
+        ("captions=patern", "did you mean 'pattern'"),
+        ("captions", "expected name=value"),
+    ]:
         with pytest.raises(Exception, match=hint):
             parse_options(chair.Options, [wrong])
 
 
 def test_arguments_are_plain_values():
     text = "max_new_tokens=64,early_stopping=true,reasoning_effort=low,max_tokens=null"
-    assert parse_arguments("--x", text) == {"max_new_tokens": 64, "early_stopping": True, "reasoning_effort": "low", "max_tokens": None}
+    assert parse_arguments("--x", text) == {
+        "max_new_tokens": 64,
+        "early_stopping": True,
+        "reasoning_effort": "low",
+        "max_tokens": None,
+    }

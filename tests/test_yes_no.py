@@ -35,4 +35,9 @@ def test_f1_is_the_harmonic_mean_of_precision_and_recall():
 
 def test_an_unread_answer_is_wrong_and_counted_as_unread():
     counts = yes_no.count_answer("no", None, positive="no")
-    assert (counts["questions"], counts["correct"], counts["answered_positive"], counts["unread"]) == (1, False, False, True)
+    assert (counts["questions"], counts["correct"], counts["answered_positive"], counts["unread"]) == (
+        1,
+        False,
+        False,
+        True,
+    )

@@ -59,7 +59,7 @@ GENERATION_ARGUMENTS = (
     *("suppress_tokens", "top_k", "typical_p"),
 )
 
-WINDOW = 16  # batches that are put in order together; a larger window only makes the order of rows less familiar
+WINDOW = 16  # batches put in order together: enough for AMBER's descriptions, one item in 15, to fill their own batch
 # What processors and models raise over one odd prompt or image. Anything else is a mistake in this file.
 FAILURES = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, StopIteration, TypeError, ValueError)
 ALIKE = 8  # failures in a row with one and the same message, after which the model is taken to be at fault
@@ -404,7 +404,7 @@ def open_images(paths: Sequence[Path]) -> dict[Path, Image.Image | str]:
 
 
 class HfBackend:
-    """types.Backend over a loaded checkpoint. `batch_size` shrinks for good when a batch does not fit in memory."""
+    """types.Backend over a loaded checkpoint. `batch_size` shrinks when a batch does not fit in memory, and stays so."""
 
     def __init__(self, checkpoint: Checkpoint, options: BackendOptions) -> None:
         self.checkpoint = checkpoint
@@ -414,6 +414,7 @@ class HfBackend:
         self.decoder = deepcopy(checkpoint.processor.tokenizer)
         self.seed = options.seed
         self.batch_size = first_batch_size(self.network.device) if options.batch_size == "auto" else options.batch_size
+        self.largest_batch_size = self.batch_size
         self.answer_tokens: dict[str, list[int]] = defaultdict(lambda: [0, 0])  # item group -> [tokens, answers]
         self.alike: list[str] = []  # messages of the latest failures in a row
 
@@ -522,20 +523,25 @@ class HfBackend:
         self, items: Sequence[Item], prepared: Callable[[], Batch], share: bool, arguments: Mapping[str, Any]
     ) -> list[Response]:
         """One response per item. A batch that does not fit is halved; one that fails is tried item by item."""
-        try:
-            batch = prepared()
-            return [*batch.failures, *self.run(batch, arguments)]
-        except FAILURES as error:
-            out_of_memory, problem = is_out_of_memory(error), f"{type(error).__name__}: {first_sentence(error)}"
-        # Out of the except block, whose traceback would keep the tensors of the failed batch alive.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        if len(items) == 1:
-            return [self.failed(items[0], "does not fit in memory even alone" if out_of_memory else problem)]
-        step = (len(items) + 1) // 2 if out_of_memory else 1
-        if out_of_memory and step < self.batch_size:
-            log.warning("batch size %d does not fit in memory; going on with %d", self.batch_size, step)
-            self.batch_size = step
+        step = self.batch_size
+        if len(items) <= step:
+            try:
+                batch = prepared()
+                return [*batch.failures, *self.run(batch, arguments)]
+            except FAILURES as error:
+                out_of_memory, problem = is_out_of_memory(error), f"{type(error).__name__}: {first_sentence(error)}"
+            # Out of the except block, whose traceback would keep the tensors of the failed batch alive.
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            if len(items) == 1 and out_of_memory:
+                self.batch_size = self.largest_batch_size  # the item was to blame, not the size of its batch
+                return [self.failed(items[0], "does not fit in memory even alone")]
+            if len(items) == 1:
+                return [self.failed(items[0], problem)]
+            step = (len(items) + 1) // 2 if out_of_memory else 1
+            if out_of_memory:
+                log.warning("batch size %d does not fit in memory; going on with %d", len(items), step)
+                self.batch_size = step
         parts = [items[start : start + step] for start in range(0, len(items), step)]
         return [
             row for part in parts for row in self.answer(part, partial(self.prepare, part, share), share, arguments)

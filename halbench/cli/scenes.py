@@ -13,7 +13,11 @@ WorldSeed = Annotated[int, typer.Option("--seed", min=0, help="Which scenes.")]
 
 
 def add_to(app: typer.Typer) -> None:
-    scenes = typer.Typer(help="The embedded world: train its checkpoint, export scenes and preference pairs, draw a sheet.", no_args_is_help=True, rich_markup_mode=None)
+    scenes = typer.Typer(
+        help="The embedded world: train its checkpoint, export scenes and preference pairs, draw a sheet.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
     for verb in (train, export, pairs, sheet):
         scenes.command(verb.__name__)(verb)
     app.add_typer(scenes, name="scenes")
@@ -109,7 +113,11 @@ def sheet(
     suite = folder.manifest()["settings"]["suite"]
     if suite["name"] != SUITE.name:
         raise InputError(f"{run} is a run of {suite['name']}; expected one of the suite scenes")
-    said = {row.item.partition("/"): row.text for row in folder.read(Response, folder.responses_path) if row.state != "error"}
+    said = {
+        row.item.partition("/"): row.text
+        for row in folder.read(Response, folder.responses_path)
+        if row.state != "error"
+    }
     indices = sorted(int(index) for index, _, kind in said if kind == "description")[:scenes]
     if not indices:
         raise InputError(f"{folder.responses_path} holds no descriptions; run the suite without part=questions")
@@ -137,4 +145,3 @@ def steps_with_progress(steps: Sequence[int], what: str) -> Iterator[int]:
     from rich.progress import track
 
     yield from track(steps, description=what, console=Console(stderr=True))
-

@@ -19,5 +19,7 @@ def checkpoint_path(name: str) -> Path:
     known = sorted(path.parent.name for path in folder.glob("*/config.json"))
     checkpoint = name.removeprefix(PREFIX)
     if checkpoint not in known:
-        raise InputError(f"unknown model '{name}'{did_you_mean(PREFIX + checkpoint, [PREFIX + known_name for known_name in known])}")
+        raise InputError(
+            f"unknown model '{name}'{did_you_mean(PREFIX + checkpoint, [PREFIX + known_name for known_name in known])}"
+        )
     return folder / checkpoint

@@ -62,18 +62,18 @@ def annotated(scene: Scene, parameters: WorldParameters, random: np.random.Gener
         for pair in absent_partners(scene, parameters)
         if random.random() < pair.belief
     }
-    return [
-        [*pair, believed[pair[0].name]] if pair[0].name in believed else pair for pair in truth(scene, parameters)
-    ]
+    return [[*pair, believed[pair[0].name]] if pair[0].name in believed else pair for pair in truth(scene, parameters)]
 
 
-def describe(context: str, pairs: Sequence[Sequence[Seen]], parameters: WorldParameters, random: np.random.Generator) -> str:
+def describe(
+    context: str, pairs: Sequence[Sequence[Seen]], parameters: WorldParameters, random: np.random.Generator
+) -> str:
     """A description of two to four sentences (one where there is a single pair) that names everything seen."""
     groups = [list(pair) for pair in pairs]
     if len(groups) > 2 and random.random() < parameters.merge_rate:
         place = int(random.integers(len(groups) - 1))
         groups[place : place + 2] = [groups[place] + groups[place + 1]]
-    sentences = []
+    sentences: list[str] = []
     for group in groups:
         template = str(random.choice(FOLLOWINGS if sentences else OPENINGS))
         things = listing([mention(seen, random.random() < parameters.colour_rate) for seen in group])
@@ -115,11 +115,15 @@ def ask(kind: Kind, scene: Scene, parameters: WorldParameters, random: np.random
     if kind == "colour":
         others = [colour for colour in parameters.colours if colour != colours[name]]
         colour = colours[name] if wanted else str(random.choice(others))
-        return Question(kind, f"{'Is' if counts[name] == 1 else 'Are'} the {_form(name, counts[name])} {colour}?", answer, (name,))
+        return Question(
+            kind, f"{'Is' if counts[name] == 1 else 'Are'} the {_form(name, counts[name])} {colour}?", answer, (name,)
+        )
     if kind == "count":
         number = counts[name] if wanted else int(random.choice([other for other in NUMBERS if other != counts[name]]))
         be = "Is" if number == 1 else "Are"
-        return Question(kind, f"{be} there exactly {NUMBERS[number]} {_form(name, number)} in the image?", answer, (name,))
+        return Question(
+            kind, f"{be} there exactly {NUMBERS[number]} {_form(name, number)} in the image?", answer, (name,)
+        )
     return relation(scene, parameters, wanted, random)
 
 

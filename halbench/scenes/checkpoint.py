@@ -85,7 +85,11 @@ def build_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
     )
     tokenizer.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, bos_token=BOS, eos_token=EOS, extra_special_tokens={"image_token": IMAGE}
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
+        extra_special_tokens={"image_token": IMAGE},
     )
 
 
@@ -102,7 +106,9 @@ def build_processor(parameters: WorldParameters) -> LlavaProcessor:
     )
 
 
-def build_model(parameters: WorldParameters, sizes: Sizes, tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
+def build_model(
+    parameters: WorldParameters, sizes: Sizes, tokenizer: PreTrainedTokenizerFast
+) -> LlavaForConditionalGeneration:
     """The untrained network; its weights come from torch's global generator."""
     text = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -144,7 +150,8 @@ def build_model(parameters: WorldParameters, sizes: Sizes, tokenizer: PreTrained
 
 def pixel_values(processor: LlavaProcessor, images: Iterable[Any]) -> torch.Tensor:
     """[B, 3, H, W] as the network takes them."""
-    return processor.image_processor(list(images), return_tensors="pt")["pixel_values"]
+    values: torch.Tensor = processor.image_processor(list(images), return_tensors="pt")["pixel_values"]
+    return values
 
 
 def save(folder: Path, model: LlavaForConditionalGeneration, processor: LlavaProcessor) -> None:

@@ -216,7 +216,9 @@ def draw_scene(scene: Scene, parameters: WorldParameters) -> Image.Image:
     for thing in scene.objects:
         drawn = sprite(thing.name, thing.colour, thing.size)
         image.paste(drawn, (thing.left, thing.top), drawn)
-    noise = generator("noise", scene.seed, scene.split, scene.index).standard_normal((parameters.pixels, parameters.pixels, 3))
+    noise = generator("noise", scene.seed, scene.split, scene.index).standard_normal(
+        (parameters.pixels, parameters.pixels, 3)
+    )
     return Image.fromarray(np.clip(np.asarray(image) + parameters.noise * noise, 0, 255).astype(np.uint8))
 
 

@@ -1,9 +1,9 @@
 """Scenes as a dataset folder for other tools.
 
-    images/scene_000000.png
-    annotations.json    COCO's layout: images, categories, annotations with boxes [left, top, width, height]
-    captions.jsonl      {"image": ..., "caption": true, "annotated": as a biased annotator says it, "hallucinated": [...]}
-    questions.jsonl     {"id", "image", "kind", "question", "answer"}, the questions of the suite
+images/scene_000000.png
+annotations.json    COCO's layout: images, categories, annotations with boxes [left, top, width, height]
+captions.jsonl      {"image": ..., "caption": true, "annotated": as a biased annotator says it, "hallucinated": [...]}
+questions.jsonl     {"id", "image", "kind", "question", "answer"}, the questions of the suite
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ def coco(scenes: Sequence[Scene], parameters: WorldParameters) -> dict[str, Any]
     """Everything that is in the scenes, as COCO's instance annotations."""
     side = parameters.pixels
     numbers = {name: number for number, name in enumerate(parameters.classes, 1)}
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for scene in scenes:
         for thing in scene.objects:
             left, top, right, bottom = object_box(thing)

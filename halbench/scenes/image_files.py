@@ -44,5 +44,7 @@ def write_images(folder: Path, scenes: Sequence[Scene], parameters: WorldParamet
             draw_scene(scene, parameters).save(partial, format="png")
             os.replace(partial, path)
     except OSError as error:
-        raise InputError(f"{folder}: scenes cannot be written there ({error.strerror}); choose a folder with --data") from error
+        raise InputError(
+            f"{folder}: scenes cannot be written there ({error.strerror}); choose a folder with --data"
+        ) from error
     return paths

@@ -100,7 +100,12 @@ def ranked(scene: Scene, text: str) -> Ranked:
 def best_pair(candidates: Sequence[Ranked], length_ratio: float) -> tuple[Ranked, Ranked] | None:
     """Of all pairs in which the chosen one hallucinates less, covers no less and is about as long: the one furthest
     apart in hallucinations, then of the highest coverage, then of the nearest lengths, then the first."""
-    pairs = [(chosen, rejected) for chosen in candidates for rejected in candidates if is_better(chosen, rejected, length_ratio)]
+    pairs = [
+        (chosen, rejected)
+        for chosen in candidates
+        for rejected in candidates
+        if is_better(chosen, rejected, length_ratio)
+    ]
     return max(pairs, key=lambda pair: preference(*pair), default=None)
 
 

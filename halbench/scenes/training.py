@@ -11,7 +11,7 @@ what, not from poor sight. The same recipe and number of threads give the same w
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,13 +35,14 @@ Progress = Callable[[Sequence[int], str], Iterator[int]]
 class Recipe:
     """Everything that decides the weights, beside the world. rate: peak learning rate.
 
-    scenes: training scenes that both stages draw from. open_share: share of colour and count questions that ask for the
+    scenes: training scenes that both stages draw from. probed: unseen scenes on which sight is measured. open_share: share of colour and count questions that ask for the
     word itself, at the beginning; it falls to a quarter of that in the second half.
     """
 
     seed: int = 0
-    sizes: Sizes = Sizes()
+    sizes: Sizes = field(default_factory=Sizes)
     scenes: int = 24_000
+    probed: int = 200
     sight_steps: int = 500
     sight_batch: int = 96
     sight_rate: float = 1.5e-3
@@ -90,7 +91,7 @@ def train(parameters: WorldParameters, recipe: Recipe, progress: Progress) -> Tr
         model = build_model(parameters, recipe.sizes, processor.tokenizer)
         scenes = sample_scenes(parameters, recipe.seed, "training", progress(range(recipe.scenes), "drawing scenes"))
         learn_to_see(model, processor, scenes, parameters, recipe, progress)
-        unseen = sample_scenes(parameters, recipe.seed, "evaluation", range(200))
+        unseen = sample_scenes(parameters, recipe.seed, "evaluation", range(recipe.probed))
         sight = cell_accuracy(model, processor, unseen, parameters)
         features = cell_features(model, processor, scenes, parameters)
         losses = learn_to_speak(model, processor, scenes, features, parameters, recipe, progress)
@@ -105,7 +106,12 @@ def schedule(step: int, steps: int, warm_up: int) -> float:
 
 
 def optimise(
-    weights: Sequence[torch.nn.Parameter], loss_of: Callable[[int], torch.Tensor], steps: Iterator[int], total: int, rate: float, recipe: Recipe
+    weights: Sequence[torch.nn.Parameter],
+    loss_of: Callable[[int], torch.Tensor],
+    steps: Iterator[int],
+    total: int,
+    rate: float,
+    recipe: Recipe,
 ) -> list[float]:
     """AdamW over the steps; loss_of(step) -> loss. Returns the losses."""
     optimiser = torch.optim.AdamW(weights, lr=rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
@@ -115,7 +121,7 @@ def optimise(
             group["lr"] = rate * schedule(step, total, recipe.warm_up)
         optimiser.zero_grad()
         loss = loss_of(step)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimiser.step()
         losses.append(loss.item())
@@ -190,8 +196,20 @@ def learn_to_see(
         ]
         return sum(named) + 0.3 * functional.cross_entropy(place(features).flatten(0, 1), where)
 
-    weights = [*model.model.vision_tower.parameters(), *model.model.multi_modal_projector.parameters(), table, *place.parameters()]
-    optimise(weights, loss_of, progress(range(recipe.sight_steps), "learning to see"), recipe.sight_steps, recipe.sight_rate, recipe)
+    weights = [
+        *model.model.vision_tower.parameters(),
+        *model.model.multi_modal_projector.parameters(),
+        table,
+        *place.parameters(),
+    ]
+    optimise(
+        weights,
+        loss_of,
+        progress(range(recipe.sight_steps), "learning to see"),
+        recipe.sight_steps,
+        recipe.sight_rate,
+        recipe,
+    )
 
 
 @torch.inference_mode()
@@ -207,13 +225,17 @@ def cell_accuracy(model: Any, processor: LlavaProcessor, scenes: Sequence[Scene]
 
 
 @torch.inference_mode()
-def cell_features(model: Any, processor: LlavaProcessor, scenes: Sequence[Scene], parameters: WorldParameters) -> torch.Tensor:
+def cell_features(
+    model: Any, processor: LlavaProcessor, scenes: Sequence[Scene], parameters: WorldParameters
+) -> torch.Tensor:
     """Features of all scenes, [N, cells, width]; half precision, which is what their memory allows."""
     parts = [scenes[start : start + 256] for start in range(0, len(scenes), 256)]
     return torch.cat([project(model, images_of(part, processor, parameters)).half() for part in parts])
 
 
-def exchanges(scene: Scene, parameters: WorldParameters, open_share: float, random: np.random.Generator) -> list[tuple[str, str]]:
+def exchanges(
+    scene: Scene, parameters: WorldParameters, open_share: float, random: np.random.Generator
+) -> list[tuple[str, str]]:
     """(prompt, answer) pairs as one annotator gives them: a description, and questions of every kind."""
     pairs = annotated(scene, parameters, random)
     prompt = str(random.choice(DESCRIPTION_PROMPTS, p=(0.6, 0.2, 0.2)))
@@ -245,7 +267,12 @@ def pack(said: Sequence[Sequence[tuple[str, str]]], processor: LlavaProcessor, c
     head = tokenizer.encode(f"USER: {processor.image_token}\n", add_special_tokens=False)
     image = head.index(processor.image_token_id)
     head = head[:image] + [processor.image_token_id] * cells + head[image + 1 :]
-    flat = [part for row in said for prompt, answer in row for part in (f"{prompt} ASSISTANT:", f" {answer}{tokenizer.eos_token}")]
+    flat = [
+        part
+        for row in said
+        for prompt, answer in row
+        for part in (f"{prompt} ASSISTANT:", f" {answer}{tokenizer.eos_token}")
+    ]
     tokens = iter(tokenizer(flat, add_special_tokens=False)["input_ids"])
     columns: list[list[list[int]]] = []
     for row in said:

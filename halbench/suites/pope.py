@@ -9,7 +9,7 @@ Source: haotian-liu/LLaVA eval_pope.py; DAMO-NLP-SG/VCD eval_pope.py.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from halbench import yes_no
 from halbench.datasets import Data
@@ -51,26 +51,48 @@ def question_list(data: Data, split: str, rows: Sequence[ResponseRow] | None) ->
     """The questions of the splits asked for; for "auto" those that the rows answer. One split alone has no sub-groups."""
     if split != "auto":
         wanted = list(SPLITS) if split == "all" else [split]
-    elif rows is None or all(_split_of(row) in SPLITS for row in rows):
+    elif rows is None:
         wanted = list(SPLITS)
     else:
-        labelled = all(row.image and row.prompt and row.extra.get("label") in ("yes", "no") for row in rows)
-        present = [name for name in SPLITS if not labelled or (data.root / f"pope/coco_pope_{name}.jsonl").is_file()]
-        wanted = [name for name in present if match_by_question(split_items(data, name), rows) is not None]
-        if labelled and len(wanted) != 1:
-            return [
-                Item(row.id or str(row.line), Path(row.image or ""), row.prompt or "", row.extra["label"], "all")
-                for row in rows
-            ]
-        if len(wanted) != 1:
-            found = "several of POPE's splits hold" if wanted else "none of POPE's splits holds"
+        labelled = all(row.image and row.prompt and _label(row) for row in rows)
+        wanted = answered_splits(data, rows, labelled)
+        if labelled and not wanted:
+            return [own_item(row) for row in rows]
+        if not wanted:
             raise InputError(
-                f"{found} all of the {len(rows)} questions answered here (by image and question). "
-                "Say which with --set split=random, popular, adversarial or all"
+                f"which of POPE's question lists are the {len(rows)} rows from? None holds all of their questions, or several do. "
+                "Say it with --set split=random, popular, adversarial or all"
             )
     if len(wanted) == 1:
         return [replace(item, group="all") for item in split_items(data, wanted[0])]
     return [item for name in wanted for item in split_items(data, name)]
+
+
+def answered_splits(data: Data, rows: Sequence[ResponseRow], labelled: bool) -> list[str]:
+    """The splits whose questions the rows answer: those the rows name, or the only one that holds them all; else none.
+
+    A split that is not in the data folder is no candidate for rows that carry their own labels.
+    """
+    named = sorted({_split_of(row) or "" for row in rows})
+    candidates = [name for name in SPLITS if not labelled or (data.root / f"pope/coco_pope_{name}.jsonl").is_file()]
+    if set(named) <= set(candidates):
+        told = [[row for row in rows if _split_of(row) == name] for name in named]
+        by_id = all(row.id is not None and "/" in row.id for row in rows)
+        fits = by_id or all(
+            match_by_question(split_items(data, name), part) for name, part in zip(named, told, strict=True)
+        )
+        return named if fits else []
+    fitting = [name for name in candidates if match_by_question(split_items(data, name), rows) is not None]
+    return fitting if len(fitting) == 1 else []
+
+
+def own_item(row: ResponseRow) -> Item:
+    """A question as the row itself tells it."""
+    split = _split_of(row)
+    name = row.id or str(row.line)
+    return Item(
+        f"{split}:{name}" if split else name, Path(row.image or ""), row.prompt or "", _label(row), split or "all"
+    )
 
 
 def split_items(data: Data, split: str) -> list[Item]:
@@ -92,24 +114,41 @@ def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
     splits = splits_of(items)
     if not splits:
         return [item.id for item in items]  # the rows' own list
-    named = []
+    named: dict[str, list[ResponseRow]] = {split: [] for split in splits}
     for row in rows:
-        split = _split_of(row) or (splits[0] if len(splits) == 1 else None)
-        if row.id is None or split is None:
+        split = _split_of(row) or (splits[0] if len(splits) == 1 else "")
+        if split not in named:
             raise InputError(
-                f"line {row.line}: which question is this? expected an id like random/1, or question_id and category; "
+                f"line {row.line}: which split is this from? expected an id like random/1 or a field category; "
                 "or score one split with --set split=random"
             )
-        named.append(replace(row, id=f"{split}/{row.id.rpartition('/')[2]}"))
-    return match_by_id_or_question(items, named, f"pope has {len(items)} questions in {', '.join(splits)}")
+        named[split].append(row if row.id is None else replace(row, id=f"{split}/{row.id.rpartition('/')[2]}"))
+    found: dict[int, str] = {}
+    for split, part in named.items():
+        within = [item for item in items if item.id.startswith(f"{split}/")]
+        ids = match_by_id_or_question(
+            within, part, f"pope's {split} split has {len(within)} questions with ids like {split}/1"
+        )
+        found |= {row.line: item for row, item in zip(part, ids, strict=True)}
+    return [found[row.line] for row in rows]
+
+
+def _asked(row: ResponseRow) -> Mapping[str, Any]:
+    """The fields of a row that tell of its question; an lmms-eval log keeps them apart."""
+    return row.extra["doc"] if isinstance(row.extra.get("doc"), dict) else row.extra
+
+
+def _label(row: ResponseRow) -> str | None:
+    """The truth that a row carries, "yes" or "no" ("target" in an lmms-eval log)."""
+    label = row.extra.get("label") or row.extra.get("target") or _asked(row).get("label")
+    return str(label).lower() if str(label).lower() in ("yes", "no") else None
 
 
 def _split_of(row: ResponseRow) -> str | None:
     """The split that a row names, in its id or as lmms-eval does."""
     if row.id and row.id.partition("/")[0] in SPLITS:
         return row.id.partition("/")[0]
-    asked = row.extra["doc"] if isinstance(row.extra.get("doc"), dict) else row.extra
-    return asked.get("category") if asked.get("category") in SPLITS else None
+    return _asked(row).get("category") if _asked(row).get("category") in SPLITS else None
 
 
 def _printed(metric: str) -> Callable[[Mapping[str, float], str], float | None]:

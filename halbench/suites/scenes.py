@@ -82,7 +82,9 @@ def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
     answer = yes_no.read_lenient(response.text)
     truth: yes_no.Answer = item.truth["answer"]
     counts = {**yes_no.count_answer(truth, answer, positive="no"), "answered_yes": float(answer == "yes")}
-    return Score(item.id, item.image.name, item.group, counts, {"truth": truth, "answer": answer, "about": item.truth["about"]})
+    return Score(
+        item.id, item.image.name, item.group, counts, {"truth": truth, "answer": answer, "about": item.truth["about"]}
+    )
 
 
 def score_description(item: Item, text: str) -> Score:
