@@ -134,13 +134,15 @@ class Gated:
 
 @dataclass(frozen=True)
 class Gate:
-    """outcome: regression if any row is one, else inconclusive if any row is, else pass."""
+    """outcome: regression if any row is one, else inconclusive if any row is, else pass. n, left_out: as in Comparison."""
 
     run: Path
     baseline: Path
     suite: str
     signature: str
     level: float
+    n: int
+    left_out: int
     outcome: Outcome
     rows: tuple[Gated, ...]
 
@@ -156,8 +158,8 @@ def compare(a: Path, b: Path, level: float = LEVEL, folds: int = FOLDS, seed: in
     for row in rows:
         p_holm = None if row.p is None else next(adjusted)
         compared.append(Compared(row, p_holm, _verdict(row, p_holm, 1 - level)))
-    left_out = len(pairing.left_out)
-    return Comparison(a, b, pairing.suite.name, pairing.signature, level, len(pairing.a), left_out, tuple(compared))
+    n, left_out = len(pairing.a), len(pairing.left_out)
+    return Comparison(a, b, pairing.suite.name, pairing.signature, level, n, left_out, tuple(compared))
 
 
 def gate(run: Path, baseline: Path, margins: Path, level: float = LEVEL, folds: int = FOLDS, seed: int = 0) -> Gate:
@@ -179,7 +181,8 @@ def gate(run: Path, baseline: Path, margins: Path, level: float = LEVEL, folds: 
     )
     verdicts = {row.verdict for row in rows}
     outcome: Outcome = next((v for v in ("regression", "inconclusive") if v in verdicts), "pass")
-    return Gate(run, baseline, pairing.suite.name, pairing.signature, level, outcome, rows)
+    n, left_out = len(pairing.a), len(pairing.left_out)
+    return Gate(run, baseline, pairing.suite.name, pairing.signature, level, n, left_out, outcome, rows)
 
 
 def load_run(path: Path) -> Run:

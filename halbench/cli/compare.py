@@ -37,7 +37,5 @@ def compare(
     print_table(
         {**headings, "p (Holm)": "right", "detectable": "right", "B is": "left"}, rows, f"{result.suite}: A {a}, B {b}"
     )
-    print(
-        f"{result.n} items scored in both runs, {result.left_out} left out. {resamples} resamples of images, seed {seed}.\n"
-        "detectable: the smallest true difference that these images show in 80 of 100 cases.\n" + result.signature
-    )
+    print("detectable: the smallest true difference that these images show in 80 of 100 cases.")
+    print(shared.footer(result, resamples, seed))

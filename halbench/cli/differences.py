@@ -43,6 +43,14 @@ def cells(row: "Row") -> tuple[str, ...]:
     )
 
 
+def footer(result: "Comparison | Gate", resamples: int, seed: int) -> str:
+    """How the numbers came about."""
+    return (
+        f"{result.n} items scored in both runs, {result.left_out} left out. {resamples} resamples of images, seed {seed}.\n"
+        + result.signature
+    )
+
+
 def print_json(result: "Comparison | Gate", resamples: int, seed: int) -> None:
     """One object; its rows are flat, values are fractions or native units, unrounded."""
     from halbench.records import as_json

@@ -51,5 +51,6 @@ def gate(
             [(gated.verdict, *shared.cells(gated.row), gated.reason) for gated in result.rows],
             f"{result.suite}: {run} against {baseline}",
         )
-        print(f"{result.signature}\ngate: {result.outcome}")
+        print(shared.footer(result, resamples, seed))
+        print(f"gate: {result.outcome}")
     raise typer.Exit({"pass": OK, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}[result.outcome])
