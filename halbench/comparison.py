@@ -364,8 +364,8 @@ def _gated(row: Row, margin: float | None) -> Gated:
     if least > margin:
         return Gated(row, margin, "regression", f"{word} by at least {format_amount(least, row.unit)}, {tolerated}")
     if most <= margin:
-        bound = f"by at most {format_amount(most, row.unit)}" if most > 0 else "by nothing"
-        return Gated(row, margin, "pass", f"{word} {bound}, {tolerated}")
+        bound = f"{word} by at most {format_amount(most, row.unit)}" if most > 0 else f"not {word}"
+        return Gated(row, margin, "pass", f"{bound}, {tolerated}")
     reason = f"perhaps {word} by {format_amount(most, row.unit)}, {tolerated}"
     if row.smallest_detectable is not None:
         reason += (

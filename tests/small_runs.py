@@ -28,6 +28,7 @@ SUITE = Suite(
         ratio_metric("cover", "covered", "truths", "higher", groups=TEXT),
         ratio_metric("length", "words", "texts", "neither", unit="words", groups=TEXT),
         ratio_metric("score", "rating", "texts", "higher", unit="rating", groups=TEXT),
+        ratio_metric("unread", "unread", "asked", "lower", groups=QUESTIONS),
         ratio_metric("accuracy", "right", "asked", "higher", groups=(*QUESTIONS, "all")),
     ),
     groups={"descriptions": TEXT, "questions": QUESTIONS, "all": TEXT + QUESTIONS},
@@ -60,9 +61,9 @@ def description(
     return Score(f"d{number}", f"{number}.jpg", "descriptions", counts)
 
 
-def question(number: int, right: bool) -> Score:
+def question(number: int, right: bool, unread: bool = False) -> Score:
     """One question on image `number`."""
-    return Score(f"q{number}", f"{number}.jpg", "questions", {"right": right, "asked": 1})
+    return Score(f"q{number}", f"{number}.jpg", "questions", {"right": right, "unread": unread, "asked": 1})
 
 
 def write_run(folder: Path, name: str, scores: list[Score], nltk: str = "3.9.1", **manifest: object) -> Path:

@@ -64,6 +64,12 @@ def test_each_metric_stands_in_the_groups_that_the_suite_names_and_the_runs_hold
     assert {group for group, _ in rows_of(part)} == {"descriptions"}
 
 
+def test_the_share_of_unread_answers_stands_there_only_where_some_were_unread(tmp_path):
+    a, b = write_run(tmp_path, "a", good()), write_run(tmp_path, "b", [*good()[:-1], question(59, False, unread=True)])
+    assert ("questions", "unread") not in rows_of(compare(a, a, folds=FOLDS))
+    assert rows_of(compare(a, b, folds=FOLDS))["questions", "unread"].row.b == 1 / 60
+
+
 def test_a_run_does_not_differ_from_itself(tmp_path):
     a = write_run(tmp_path, "a", good())
     for found in compare(a, a, folds=FOLDS).rows:
@@ -156,6 +162,12 @@ def test_runs_with_different_signatures_are_refused_with_the_fields_that_differ(
 def test_signatures_that_differ_in_the_line_alone_are_refused_too(tmp_path):
     a, b = write_run(tmp_path, "a", good()), write_run(tmp_path, "b", bad(), signature="suite:tiny|nltk:?")
     assert "suite:tiny|nltk:? here" in refused(a, b)
+
+
+def test_fields_that_differ_under_one_signature_line_are_refused_too(tmp_path):
+    fields = {"suite": "tiny", "nltk": "3.10"}
+    b = write_run(tmp_path, "b", bad(), signature_fields=fields)
+    assert 'nltk: "3.9.1" there, "3.10" here' in refused(write_run(tmp_path, "a", good()), b)
 
 
 def test_runs_of_different_suites_are_refused(tmp_path):
@@ -271,6 +283,7 @@ def test_the_command_refuses_in_one_line_with_exit_code_2(tmp_path, halbench):
     assert found.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_two_real_amber_runs_are_told_apart(tmp_path, data, halbench):
     for name in ("llava15_7b__amber_g", "llava15_7b_2shot__amber_g"):
         scored = halbench(

@@ -146,9 +146,9 @@ def test_answers_agree_with_the_scene():
     assert {
         ("Is there a fork in the image?", "yes"),
         ("Is there a knife in the image?", "no"),
-        ("Are the forks blue?", "yes"),
-        ("Are the forks red?", "no"),
-        ("Is the cup blue?", "yes"),
+        ("Are there blue forks in the image?", "yes"),
+        ("Are there red forks in the image?", "no"),
+        ("Is there a blue cup in the image?", "yes"),
         ("Are there exactly two forks in the image?", "yes"),
         ("Is there exactly one fork in the image?", "no"),
         ("Is there exactly one cup in the image?", "yes"),

@@ -21,7 +21,7 @@ KINDS: tuple[Kind, ...] = ("present", "absent_random", "absent_partner", "colour
 DESCRIPTION_PROMPTS = ("Describe this image.", "Please describe this image in detail.", "What is in this image?")
 """The first is the suite's."""
 
-NUMBERS = {1: "one", 2: "two", 3: "three"}
+NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four"}
 OPENINGS = ("This is a {context} with {things}.", "The image shows a {context} with {things}.")
 FOLLOWINGS = ("There {be} {things}.", "There {be} also {things}.", "You can also see {things}.")
 
@@ -115,15 +115,12 @@ def ask(kind: Kind, scene: Scene, parameters: WorldParameters, random: np.random
     if kind == "colour":
         others = [colour for colour in parameters.colours if colour != colours[name]]
         colour = colours[name] if wanted else str(random.choice(others))
-        return Question(
-            kind, f"{'Is' if counts[name] == 1 else 'Are'} the {_form(name, counts[name])} {colour}?", answer, (name,)
-        )
+        things = with_article(f"{colour} {name}") if counts[name] == 1 else f"{colour} {plural(name)}"
+        return Question(kind, f"{_be(counts[name])} there {things} in the image?", answer, (name,))
     if kind == "count":
-        number = counts[name] if wanted else int(random.choice([other for other in NUMBERS if other != counts[name]]))
-        be = "Is" if number == 1 else "Are"
-        return Question(
-            kind, f"{be} there exactly {NUMBERS[number]} {_form(name, number)} in the image?", answer, (name,)
-        )
+        number = counts[name] if wanted else int(random.choice([other for other in parameters.counts if other != counts[name]]))
+        things = name if number == 1 else plural(name)
+        return Question(kind, f"{_be(number)} there exactly {NUMBERS[number]} {things} in the image?", answer, (name,))
     return relation(scene, parameters, wanted, random)
 
 
@@ -153,5 +150,5 @@ def relation(scene: Scene, parameters: WorldParameters, wanted: bool, random: np
     )
 
 
-def _form(name: str, count: int) -> str:
-    return name if count == 1 else plural(name)
+def _be(count: int) -> str:
+    return "Is" if count == 1 else "Are"

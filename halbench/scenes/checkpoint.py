@@ -67,7 +67,7 @@ def corpus(parameters: WorldParameters) -> Iterator[str]:
         yield from (f"USER: \n{question.text} ASSISTANT: " for question in questions if question)
     for template in (*DESCRIPTION_PROMPTS, *OPENINGS, *FOLLOWINGS):
         yield from [f" {template.format(context='', things='a an', be=be)}" for be in ("is", "are") for _ in range(50)]
-    for opening in ("What colour", "How many"):
+    for opening in ("What colour", "How many", "In which column"):
         yield from [f"{opening} is are the there?"] * 50
 
 

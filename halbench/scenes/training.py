@@ -19,13 +19,24 @@ import torch
 from torch.nn import functional
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
-from halbench.scenes.captions import DESCRIPTION_PROMPTS, NUMBERS, Seen, annotated, ask, describe, existence
+from halbench.scenes.captions import DESCRIPTION_PROMPTS, NUMBERS, Kind, annotated, ask, describe, existence
 from halbench.scenes.checkpoint import EMPTY, Sizes, build_model, build_processor, pixel_values
 from halbench.scenes.drawing import draw_scene
 from halbench.scenes.world import Scene, WorldParameters, absent_partners, plural, sample_scenes
 
 IGNORED = -100
 PADDING = -1
+DESCRIPTION = 1  # the branch of a scene's description
+
+ASKED: tuple[Kind, ...] = (
+    *("present", "absent_random"),
+    *("colour", "colour"),
+    *("count", "count"),
+    *("relation", "relation"),
+)
+"""Questions to each scene, beside those on absent partners."""
+OPEN = ("colour", "count", "relation")
+"""Kinds that are also asked for the word itself."""
 
 Progress = Callable[[Sequence[int], str], Iterator[int]]
 """(steps, what is done) -> the steps, while somebody is told about it."""
@@ -35,23 +46,24 @@ Progress = Callable[[Sequence[int], str], Iterator[int]]
 class Recipe:
     """Everything that decides the weights, beside the world. rate: peak learning rate.
 
-    scenes: training scenes that both stages draw from. probed: unseen scenes on which sight is measured. open_share: share of colour and count questions that ask for the
-    word itself, at the beginning; it falls to a quarter of that in the second half.
+    scenes: training scenes that both stages draw from. probed: unseen scenes on which sight is measured. open_shares: share
+    of colour, count and relation questions that ask for the word itself, in the `early` part of the steps and after it.
     """
 
     seed: int = 0
     sizes: Sizes = field(default_factory=Sizes)
-    scenes: int = 24_000
+    scenes: int = 16_000
     probed: int = 200
-    sight_steps: int = 500
+    sight_steps: int = 250
     sight_batch: int = 96
     sight_rate: float = 1.5e-3
-    speech_steps: int = 4_000
-    speech_batch: int = 32
+    speech_steps: int = 4_500
+    speech_batch: int = 16
     speech_rate: float = 1.5e-3
     warm_up: int = 100
     weight_decay: float = 0.02
-    open_share: float = 0.7
+    open_shares: tuple[float, float] = (0.6, 0.1)
+    early: float = 0.4
 
 
 @dataclass(frozen=True)
@@ -240,25 +252,29 @@ def exchanges(
     pairs = annotated(scene, parameters, random)
     prompt = str(random.choice(DESCRIPTION_PROMPTS, p=(0.6, 0.2, 0.2)))
     said = [(prompt, describe(scene.context, pairs, parameters, random))]
-    seen = [thing for pair in pairs for thing in pair]
-    kinds = ("present", "absent_random", "colour", "colour", "count", "count", "relation", "relation")
-    for kind in kinds:
-        if kind in ("colour", "count") and random.random() < open_share:
-            said.append(open_question(kind, seen[int(random.integers(len(seen)))]))
-        elif question := ask(kind, scene, parameters, random):  # type: ignore[arg-type]
+    for kind in ASKED:
+        if kind in OPEN and random.random() < open_share:
+            said.append(open_question(kind, scene, parameters, random))
+        elif question := ask(kind, scene, parameters, random):
             said.append((question.text, question.answer.capitalize()))
-    believed = {thing.name for thing in seen}
-    for pair in absent_partners(scene, parameters)[:2]:
-        said.append((existence("absent_partner", pair.partner).text, "Yes" if pair.partner in believed else "No"))
+    believed = {seen.name for pair in pairs for seen in pair}
+    for association in absent_partners(scene, parameters)[:2]:
+        text = existence("absent_partner", association.partner).text
+        said.append((text, "Yes" if association.partner in believed else "No"))
     return said
 
 
-def open_question(kind: str, seen: Seen) -> tuple[str, str]:
-    """A question for the word itself; colour and number are learnt sooner from these than from yes and no."""
-    name = seen.name if seen.count == 1 else plural(seen.name)
+def open_question(kind: Kind, scene: Scene, parameters: WorldParameters, random: np.random.Generator) -> tuple[str, str]:
+    """A question for the word itself. What yes and no need is learnt sooner from these: to find a thing, and to read off
+    its colour, its number, its place."""
+    thing = scene.objects[int(random.integers(len(scene.objects)))]
+    count = scene.counts()[thing.name]
     if kind == "colour":
-        return f"What colour {'is' if seen.count == 1 else 'are'} the {name}?", seen.colour.capitalize()
-    return f"How many {plural(seen.name)} are there?", NUMBERS[seen.count].capitalize()
+        things = thing.name if count == 1 else plural(thing.name)
+        return f"What colour {'is' if count == 1 else 'are'} the {things}?", thing.colour.capitalize()
+    if kind == "count" or count > 1:
+        return f"How many {plural(thing.name)} are there?", NUMBERS[count].capitalize()
+    return f"In which column is the {thing.name}?", NUMBERS[thing.cell % parameters.grid + 1].capitalize()
 
 
 def pack(said: Sequence[Sequence[tuple[str, str]]], processor: LlavaProcessor, cells: int) -> Packed:
@@ -295,8 +311,16 @@ def pack(said: Sequence[Sequence[tuple[str, str]]], processor: LlavaProcessor, c
     )
 
 
-def packed_loss(model: LlavaForConditionalGeneration, packed: Packed, features: torch.Tensor) -> torch.Tensor:
-    """Mean nats per answer token, given the features of each row's image, [B, cells, width]."""
+@dataclass(frozen=True)
+class AnswerLosses:
+    """Nats of each answer token of a packed batch, and the piece each belongs to; both [tokens]."""
+
+    nats: torch.Tensor
+    branch: torch.Tensor
+
+
+def answer_losses(model: LlavaForConditionalGeneration, packed: Packed, features: torch.Tensor) -> AnswerLosses:
+    """How badly answers are foretold, given the features of each row's image, [B, cells, width]."""
     embeddings = model.get_input_embeddings()(packed.ids)
     image = packed.ids == model.config.image_token_id
     embeddings = embeddings.masked_scatter(image[:, :, None], features.to(embeddings.dtype))
@@ -305,7 +329,8 @@ def packed_loss(model: LlavaForConditionalGeneration, packed: Packed, features: 
     ).last_hidden_state
     following = packed.labels[:, 1:]
     answered = following != IGNORED
-    return functional.cross_entropy(model.lm_head(hidden[:, :-1][answered]), following[answered])
+    nats = functional.cross_entropy(model.lm_head(hidden[:, :-1][answered]), following[answered], reduction="none")
+    return AnswerLosses(nats, packed.branches[:, 1:][answered])
 
 
 def learn_to_speak(
@@ -322,10 +347,13 @@ def learn_to_speak(
 
     def loss_of(step: int) -> torch.Tensor:
         chosen = random.integers(len(scenes), size=recipe.speech_batch)
-        early = step < recipe.speech_steps / 2
-        share = recipe.open_share if early else recipe.open_share / 4
+        share = recipe.open_shares[0] if step < recipe.speech_steps * recipe.early else recipe.open_shares[1]
         said = [exchanges(scenes[index], parameters, share, random) for index in chosen]
-        return packed_loss(model, pack(said, processor, parameters.grid**2), features[torch.as_tensor(chosen)])
+        packed = pack(said, processor, parameters.grid**2)
+        losses = answer_losses(model, packed, features[torch.as_tensor(chosen)])
+        # Answers are short: with one mean over all tokens they would be learnt late.
+        described = losses.branch == DESCRIPTION
+        return 0.5 * (losses.nats[described].mean() + losses.nats[~described].mean())
 
     weights = [*model.model.language_model.parameters()]
     steps = progress(range(recipe.speech_steps), "learning to speak")

@@ -68,7 +68,7 @@ class WorldParameters:
     pairs: Mapping[int, float] = field(default_factory=lambda: {2: 0.3, 3: 0.45, 4: 0.25})
     counts: Mapping[int, float] = field(default_factory=lambda: {1: 0.55, 2: 0.27, 3: 0.18})
     trigger_rate: float = 0.65
-    partner_rates: Mapping[Split, float] = field(default_factory=lambda: {"training": 0.85, "evaluation": 0.4})
+    partner_rates: Mapping[Split, float] = field(default_factory=lambda: {"training": 0.85, "evaluation": 0.5})
     stray_rate: float = 0.25
     sizes: tuple[int, int] = (14, 19)
     noise: float = 9.0
