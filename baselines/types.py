@@ -43,8 +43,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Variant:
-    """What the model is shown, and the answer that is scored. image: RGB at the stored size, or None: the pair's own image,
-    so that variants that share it can share its encoding. notes: how it was made (boxes noised, hit or fall-back)."""
+    """What the model is shown, and the answer that is scored. image: RGB, at the stored size or the one the model
+    sees, or None: the pair's own image, so that variants that share it can share its encoding. reward: verified; nan leaves
+    the pair out. notes: how it was made (boxes noised, hit or fall-back)."""
 
     prompt: str
     answer: str

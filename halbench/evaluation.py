@@ -2,7 +2,8 @@
 
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -11,12 +12,12 @@ from typing import Any
 
 import halbench
 from halbench import plugins
-from halbench.datasets import Data
-from halbench.errors import InputError
-from halbench.judge import JudgeOptions, fill, judge, read_template, served_models
+from halbench.datasets import Data, file_states, read_sources
+from halbench.errors import InputError, MissingData
+from halbench.judge import JudgeOptions, fill, identity, judge, read_template, served_models
 from halbench.judgement_files import read_judgement_file
-from halbench.records import content_hash, file_hash, write_json, write_jsonl
-from halbench.response_files import read_response_file, responses_of
+from halbench.records import content_hash, file_hash, read_jsonl, write_json, write_jsonl
+from halbench.response_files import read_response_file, response_rows, responses_of
 from halbench.run_folder import RunFolder
 from halbench.scoring import Coverage, coverage, items_identity, results, score_responses, signature, signature_fields
 from halbench.suite_options import option_values, parse_options
@@ -60,28 +61,81 @@ def load_suite(name: str) -> Suite:
     return suite
 
 
-def ask_judge(
-    task: Task, responses: Sequence[Response], options: JudgeOptions, prompt: Path | None, folder: RunFolder
-) -> Verdicts:
-    """A judge's verdict on each response that needs one; replies that the folder holds are not asked for again."""
+@contextmanager
+def blaming_damaged_data(suite: Suite, data: Data) -> Iterator[None]:
+    """Turn an exception into one clear line where a data file of the suite is not what its authors published."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        states = file_states(read_sources().of(suite.name), data)
+        damaged = next((state for state in states if state.state == "differs"), None)
+        if damaged is None:
+            raise
+        raise MissingData(
+            f"{damaged.path} is not as its authors published it ({type(error).__name__}: {error}). "
+            f"Remove it and run: halbench data fetch {suite.name}"
+        ) from error
+
+
+def judge_prompts(task: Task, responses: Sequence[Response], template: str) -> dict[str, str]:
+    """Item id -> what a judge is asked about its response, for the responses that need a judge."""
     assert task.judge is not None
-    template = read_template(prompt, task.judge.template)
     items = {item.id: item for item in task.items}
     prompts = {}
     for response in responses:
         values = None if response.state == "error" else task.judge.values(items[response.item], response)
         if values is not None:
             prompts[response.item] = fill(template, values)
+    return prompts
+
+
+def ask_judge(
+    task: Task, responses: Sequence[Response], options: JudgeOptions, prompt: Path | None, folder: RunFolder
+) -> Verdicts:
+    """A judge's verdict on each response that needs one; replies that the folder holds are not asked for again."""
+    assert task.judge is not None
+    template = read_template(prompt, task.judge.template)
+    prompts = judge_prompts(task, responses, template)
     verdicts = judge(prompts, task.judge.readable, options, folder, task.judge.role) if prompts else {}
-    fields = {"judge": options.model, "judge_prompt": content_hash(template, 8)}
-    return Verdicts(verdicts, {**fields, "judge_served": ",".join(served_models(verdicts.values())) or "none"})
+    fields = {
+        "judge": options.model,
+        "judge_served": ",".join(served_models(verdicts.values())) or "none",
+        "judge_prompt": content_hash(template, 8),
+        "judge_settings": content_hash(identity(options), 8),
+    }
+    return Verdicts(verdicts, fields)
 
 
-def stored_verdicts(judgements: Mapping[str, Judgement]) -> Verdicts:
-    """Verdicts from a file: the prompt that led to them is not known."""
-    requested = ",".join(sorted({judgement.requested_model for judgement in judgements.values()}))
-    served = ",".join(served_models(judgements.values())) or "none"
-    return Verdicts(judgements, {"judge": requested, "judge_prompt": "stored", "judge_served": served})
+def stored_verdicts(file: Path, task: Task, responses: Sequence[Response], prompt: Path | None) -> Verdicts:
+    """Verdicts from a file of replies. Replies that tell what was asked must have been asked about these responses."""
+    assert task.judge is not None
+    judgements = read_judgement_file(file, [response.item for response in responses])
+    template = read_template(prompt, task.judge.template)
+    asked = {item: judgement.prompt_hash for item, judgement in judgements.items() if judgement.prompt_hash}
+    if asked:
+        prompts = judge_prompts(task, responses, template)
+        strangers = [item for item, hashed in asked.items() if content_hash(prompts.get(item, "")) != hashed]
+        if strangers:
+            raise InputError(
+                f"{file}: {len(strangers)} of {len(asked)} judgements (the first of item '{strangers[0]}') are of other responses, "
+                "or were asked with another prompt; name that with --judge-prompt FILE"
+            )
+    fields = {
+        "judge": ",".join(sorted({judgement.requested_model for judgement in judgements.values()})),
+        "judge_served": ",".join(served_models(judgements.values())) or "none",
+        "judge_prompt": content_hash(template, 8) if asked else "stored",
+        "judge_settings": "stored",
+    }
+    return Verdicts(judgements, fields)
+
+
+def kept_verdicts(folder: RunFolder) -> Verdicts:
+    """The verdicts that a run folder holds, as its own signature tells them; none where it was not judged."""
+    fields = folder.manifest().get("signature_fields", {})
+    judged = {name: value for name, value in fields.items() if name.startswith("judge")}
+    return Verdicts({row.item: row for row in folder.read(Judgement, folder.judgements_path)} if judged else {}, judged)
 
 
 def evaluate(
@@ -168,46 +222,96 @@ def score_stored(
 ) -> Evaluation:
     """Score a response file, or the responses of a run folder again. With `out`, or with a judge, leaves a run folder."""
     suite = load_suite(name)
-    run = RunFolder(source).manifest()["settings"] if source.is_dir() else None
-    kept = [f"{key}={value}" for key, value in run["suite"]["options"].items()] if run else []
-    options = parse_options(suite.options, [*kept, *assignments])
-    file = RunFolder(source).responses_path if run else source
-    rows = read_response_file(file)
-    if run:
-        rows = list({row.id: row for row in rows}.values())  # a failed item was asked again: its last row counts
+    stored = read_stored(suite, assignments, data, source)
+    task, responses = stored.task, stored.responses
+    check_judge(suite, stored.options, task, judgement_file, judge_options)
+    settings = run_settings(name, suite, stored.options, task, stored.model, stored.decoding, stored.limit)
+    if judge_options is not None and out is None:
+        out = default_folder(source.stem, suite)
+    if out is not None and source.is_dir() and out.resolve() == source.resolve():
+        raise InputError(f"--out {out} is the run folder that is scored; choose another, or leave --out away")
+
+    def verdicts(folder: RunFolder | None) -> Verdicts:
+        if judgement_file:
+            return stored_verdicts(judgement_file, task, responses, judge_prompt)
+        if judge_options and folder:
+            return ask_judge(task, responses, judge_options, judge_prompt, folder)
+        return kept_verdicts(RunFolder(source)) if task.judge and source.is_dir() else NO_VERDICTS
+
+    with blaming_damaged_data(suite, data):
+        if out is None:
+            return evaluate(suite, task, responses, stored.decoding, verdicts(None))
+        folder = RunFolder(out)
+        with folder.lock():
+            folder.begin(settings)
+            write_jsonl(folder.responses_path, responses)
+            found = verdicts(folder)
+            if not judge_options and found.judgements:
+                write_jsonl(folder.judgements_path, found.judgements.values())
+            evaluation = evaluate(suite, task, responses, stored.decoding, found)
+            write_evaluation(folder, settings, evaluation)
+        return evaluation
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Responses from a file or run folder, matched to the items of a task. decoding, limit: of the run that made them."""
+
+    options: Any
+    task: Task
+    responses: Sequence[Response]
+    model: Mapping[str, Any]
+    decoding: Decoding | None
+    limit: int | None
+
+
+def read_stored(suite: Suite, assignments: Sequence[str], data: Data, source: Path) -> Stored:
+    """What a response file or a run folder holds. A run folder brings its own options, which `assignments` may change."""
+    if source.is_dir():
+        return read_run(suite, assignments, data, RunFolder(source))
+    options = parse_options(suite.options, assignments)
+    rows = read_response_file(source)
+    with blaming_damaged_data(suite, data), naming_rows(source):
+        task = suite.load(data, options, rows)
+        responses = responses_of(rows, suite.match(task.items, rows))
+    return Stored(options, task, responses, {"responses": source.name, "sha256": file_hash(source)}, None, None)
+
+
+def read_run(suite: Suite, assignments: Sequence[str], data: Data, folder: RunFolder) -> Stored:
+    """The responses of a run folder against all the items that it was made for, answered or not."""
+    run = folder.manifest().get("settings")
     try:
-        task = limited(suite.load(data, options, rows), run["limit"] if run else None)
-        ids = suite.match(task.items, rows)
+        made_with, decoding, limit = run["suite"]["options"], run["decoding"], run["limit"]  # type: ignore[index]
+        items, model = run["items"], run["model"]  # type: ignore[index]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder.manifest_path}: its settings are not whole ({error}); was it edited?") from error
+    options = parse_options(suite.options, [*(f"{key}={value}" for key, value in made_with.items()), *assignments])
+    found = list(read_jsonl(folder.responses_path, torn_tail=True))
+    rows = response_rows(found, folder.responses_path)
+    if decoding:  # a model answered the suite's own items; a failed one was asked again, and its last row counts
+        rows = list({row.id: row for row in rows}.values())
+    with blaming_damaged_data(suite, data), naming_rows(folder.responses_path):
+        task = limited(suite.load(data, options, None if decoding else rows), limit)
+        responses = responses_of(rows, suite.match(task.items, rows))
+    if items_identity(task.items) != items:
+        raise InputError(
+            f"{folder.path} was made for the items {items}, but {suite.name} now has {items_identity(task.items)}: "
+            "its data, its options or the responses have changed"
+        )
+    return Stored(options, task, responses, model, Decoding(**decoding) if decoding else None, limit)
+
+
+@contextmanager
+def naming_rows(file: Path) -> Iterator[None]:
+    """Put the file before complaints that a suite has about a row."""
+    try:
+        yield
     except InputError as error:
         place = re.match(r"line (\d+): ", str(error))
         if place is None:
             raise
         where = f"{file}: entry {place[1]}: " if file.suffix == ".json" else f"{file}:{place[1]}: "
         raise InputError(where + str(error)[place.end() :]) from error
-    responses = responses_of(rows, ids)
-    decoding = Decoding(**run["decoding"]) if run and run["decoding"] else None
-    model = run["model"] if run else {"responses": file.name, "sha256": file_hash(file)}
-    check_judge(suite, options, task, judgement_file, judge_options)
-    if judge_options is not None and out is None:
-        out = default_folder(file.stem, suite)
-    if out is None:
-        verdicts = stored_verdicts(read_judgement_file(judgement_file, ids)) if judgement_file else NO_VERDICTS
-        return evaluate(suite, task, responses, decoding, verdicts)
-    folder = RunFolder(out)
-    with folder.lock():
-        settings = run_settings(name, suite, options, task, model, decoding, run["limit"] if run else None)
-        folder.begin(settings)
-        write_jsonl(folder.responses_path, responses)
-        if judgement_file:
-            verdicts = stored_verdicts(read_judgement_file(judgement_file, ids))
-            write_jsonl(folder.judgements_path, verdicts.judgements.values())
-        elif judge_options:
-            verdicts = ask_judge(task, responses, judge_options, judge_prompt, folder)
-        else:
-            verdicts = NO_VERDICTS
-        evaluation = evaluate(suite, task, responses, decoding, verdicts)
-        write_evaluation(folder, settings, evaluation)
-    return evaluation
 
 
 def check_judge(

@@ -38,7 +38,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from halbench.errors import InputError, MissingExtra
-from halbench.records import content_hash
+from halbench.records import content_hash, loads
 from halbench.run_folder import RowWriter, RunFolder
 from halbench.types import Judgement
 
@@ -255,7 +255,10 @@ class Asking:
     async def reply(self, item: str, request: Request) -> Judgement:
         """What one request gives, as a row that is written. Raises InputError where no request can succeed."""
         body = dict(request.body)
-        row = Judgement(item, request.key, self.options.model, None, "", "error", attempts=request.attempt)
+        prompt_hash = content_hash(body["messages"][0]["content"])
+        row = Judgement(
+            item, request.key, self.options.model, None, "", "error", attempts=request.attempt, prompt_hash=prompt_hash
+        )
         try:
             raw = await self.client.chat.completions.with_raw_response.create(
                 model=body.pop("model"), messages=body.pop("messages"), extra_body=body
@@ -319,8 +322,10 @@ def progress_bar(options: JudgeOptions, console: Console) -> Progress:
 def read_completion(row: Judgement, text: str, readable: Callable[[str], bool]) -> Judgement:
     """A row with what the body of a 200 says: reply, served model, state."""
     try:
-        body = json.loads(text)
+        body = loads(text)
         choice, served = body["choices"][0], body.get("model")
+        if not isinstance(served, str | None):
+            raise TypeError(f"model {served!r} is no name")
         refusal = choice["message"].get("refusal")
         content = refusal or choice["message"].get("content") or ""
         reply = content.encode("utf-8", "replace").decode()  # half a character (a surrogate) fits JSON but no file

@@ -42,6 +42,8 @@ def _judgement(item: str, completion: Any, where: str) -> Judgement:
     try:
         message: Mapping[str, Any] = completion["choices"][0]["message"]
         reply, served = message.get("content"), completion.get("model")
+        if not isinstance(served, str | None):
+            raise TypeError("model is no name")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise InputError(f"{where}: expected a chat completion with choices[0].message.content") from error
     if message.get("refusal"):

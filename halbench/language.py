@@ -137,6 +137,16 @@ class Language:
         tagged: list[tuple[str, str]] = self._tagger.tag(tokens)
         return tagged
 
+    def senses(self, noun: str) -> tuple[str, ...]:
+        """WordNet's synsets of a noun, the most frequent first; () where it has none. Two words for one thing share one."""
+        return self._senses.get(noun.replace(" ", "_"), ())
+
+    @cached_property
+    def _senses(self) -> dict[str, tuple[str, ...]]:
+        """Of every noun, from its line "lemma pos n p_cnt pointer... n tagged offset...", n offsets at the end."""
+        lines = (line.split() for line in self._wordnet["index.noun"].decode().splitlines() if not line.startswith(" "))
+        return {fields[0]: tuple(fields[-int(fields[2]) :]) for fields in lines}
+
     def _lemma(self, word: str, pos: str = "n") -> str:
         """nltk's WordNetLemmatizer.lemmatize: the shortest of the word's possible lemmas, else the word itself."""
         lemmas, exceptions = self._lexicon[pos]

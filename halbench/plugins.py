@@ -7,6 +7,7 @@ load("halbench.suites", "./my_suite.py").SUITE
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -33,7 +34,11 @@ def load(package: str, name: str) -> ModuleType:
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        sys.modules[path.stem] = module  # where dataclasses look up their annotations
+        try:
+            spec.loader.exec_module(module)
+        except SyntaxError as error:
+            raise InputError(f"{name}:{error.lineno}: not valid Python ({error.msg})") from error
         return module
     known = names(package)
     if name not in known:

@@ -7,13 +7,17 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from halbench.errors import InputError
 
 T = TypeVar("T")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def as_json(value: Any) -> Any:
@@ -29,13 +33,27 @@ def as_json(value: Any) -> Any:
 
 def dumps(value: Any) -> str:
     """One line of strict JSON (no NaN), keys in their own order."""
-    return json.dumps(as_json(value), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(as_json(value), ensure_ascii=False, allow_nan=False)
+    # Half a character (a lone surrogate) is legal in JSON, but only as an escape.
+    return text if not SURROGATE.search(text) else json.dumps(as_json(value), allow_nan=False)
+
+
+def loads(text: str) -> Any:
+    """A strict JSON value. Raises ValueError for what JSON does not know (NaN) or Python cannot take (deep nesting)."""
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON value")
 
 
 def content_hash(value: Any, length: int = 12) -> str:
     """Hex digest of a value's JSON with sorted keys: the same on every machine."""
     text = json.dumps(as_json(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
 def file_hash(path: Path, length: int = 64) -> str:
@@ -47,11 +65,13 @@ def file_hash(path: Path, length: int = 64) -> str:
 def read_json(path: Path) -> Any:
     """The JSON value in a file. Raises InputError with the line where it breaks."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON ({error})") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
@@ -62,15 +82,16 @@ def read_jsonl(path: Path, torn_tail: bool = False) -> Iterator[tuple[int, dict[
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    for number, line in enumerate(data.split(b"\n"), 1):
+    lines = data.split(b"\n")
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            if torn_tail and data.endswith(line):
+            row = loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        except ValueError as error:
+            if torn_tail and number == len(lines):  # the last line, without its line end
                 return
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else "not UTF-8"
+            reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else getattr(error, "msg", str(error))
             raise InputError(f"{path}:{number}: not valid JSON ({reason})") from error
         if not isinstance(row, dict):
             raise InputError(f"{path}:{number}: expected a JSON object, found {type(row).__name__}")
@@ -90,13 +111,39 @@ def from_row(kind: type[T], row: Mapping[str, Any], where: str) -> T:
     if unknown or missing:
         problem = f"unknown field '{unknown[0]}'" if unknown else f"missing field '{missing[0]}'"
         raise InputError(f"{where}: {problem} for {kind.__name__} (fields: {', '.join(fields)})")
-    return kind(**row)
+    types = _field_types(cast(type, kind))
+    for name, value in row.items():
+        if not _fits(value, types[name]):
+            raise InputError(f"{where}: field '{name}' of {kind.__name__} cannot be {json.dumps(value)[:60]}")
+    return kind(**{name: tuple(value) if get_origin(types[name]) is tuple else value for name, value in row.items()})
+
+
+@cache
+def _field_types(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a JSON value can stand in a field of this type; what is inside of containers is not looked at."""
+    origin = get_origin(kind)
+    if kind is Any:
+        return True
+    if origin is Literal:
+        return value in get_args(kind)
+    if origin in (Union, UnionType):
+        return any(_fits(value, choice) for choice in get_args(kind))
+    if kind is float:
+        return isinstance(value, int | float)
+    if origin is tuple:
+        return isinstance(value, list)
+    return isinstance(value, origin or kind) and not (isinstance(value, bool) and kind is int)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a file whole or not at all: a kill leaves the old one."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(as_json(value), ensure_ascii=False, allow_nan=False, indent=1) + "\n", "utf-8")
+    text = json.dumps(as_json(value), ensure_ascii=False, allow_nan=False, indent=1)
+    partial.write_text(json.dumps(as_json(value), indent=1) if SURROGATE.search(text) else text + "\n", "utf-8")
     os.replace(partial, path)
 
 

@@ -11,8 +11,9 @@ Which field holds what follows from the names alone and never from the suite, so
 """
 
 import json
+import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,27 +30,16 @@ TEXT_FIELDS = (
     "resps",
     "response",
     "caption",
-    "answer",
     "output",
+    "answer",
     "text",
 )
 PROMPT_FIELDS = ("question", "prompt", "query", "text")
-ID_FIELDS = ("id", "question_id", "index", "item")
+ID_FIELDS = ("item", "id", "question_id", "index")
 IMAGE_FIELDS = ("image_file", "image", "image_id", "image_path", "image_source", "image_src")
 
-# Fields of a row that a Response tells in its own way.
-TOLD_FIELDS = {
-    *TEXT_FIELDS,
-    *PROMPT_FIELDS,
-    *ID_FIELDS,
-    *IMAGE_FIELDS,
-    "tokens",
-    "finish",
-    "state",
-    "error",
-    "extra",
-    "doc",
-}
+# Fields of a row that a Response tells in its own way; what is left may be needed to find its item again.
+TOLD_FIELDS = {*TEXT_FIELDS, *ID_FIELDS, "tokens", "finish", "state", "error", "extra"}
 
 
 def read_response_file(path: Path) -> list[ResponseRow]:
@@ -61,20 +51,27 @@ def read_response_file(path: Path) -> list[ResponseRow]:
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path}: cannot read '{path.suffix}' files; expected one of {', '.join(READERS)}")
-    rows = [_response_row(row, line, f"{path}:{line}") for line, row in reader(path)]
+    return response_rows(reader(path), path)
+
+
+def response_rows(numbered: Iterable[tuple[int, Mapping[str, Any]]], path: Path) -> list[ResponseRow]:
+    """Rows from (line, object) of a file. Raises InputError where there is none."""
+    rows = [_response_row(row, line, f"{path}:{line}") for line, row in numbered]
     if not rows:
         raise InputError(f"{path}: holds no responses")
     return rows
 
 
 def _rows_of_json(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
-    head = path.read_bytes().lstrip()[:1]
-    if head == b"{" and b"\n{" in path.read_bytes():
+    try:
+        value = read_json(path)
+    except InputError:
+        if b"\n{" not in path.read_bytes():
+            raise
         return list(read_jsonl(path))  # JSONL under the name .json, as some harnesses write it
-    value = read_json(path)
     if isinstance(value, dict):
-        # {"1": {...}} or {"logs": [...]} (lmms-eval's older logs)
-        value = value.get("logs", value.get("responses", list(value.values())))
+        # {"logs": [...]} is lmms-eval's older log.
+        value = value.get("logs", value.get("responses", [value]))
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
         raise InputError(f"{path}: expected a JSON list of objects, one per response")
     return list(enumerate(value, 1))
@@ -92,7 +89,7 @@ def _rows_of_table(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
             )
     except ImportError as error:
         raise InputError(f"{path}: reading .xlsx needs: pip install 'halbench[excel]'") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a readable table ({error})") from error
     rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
     return list(enumerate(rows, 2))
@@ -129,11 +126,15 @@ def _response_row(row: Mapping[str, Any], line: int, where: str) -> ResponseRow:
     )  # half a character cannot be written again
     # An lmms-eval log keeps the question's own fields under "doc"; its id is a better key than the row's place.
     asked = row["doc"] if isinstance(row.get("doc"), dict) else row
+    if text_field == "answer" and "text" in row:
+        raise InputError(
+            f"{where}: both 'answer' and 'text' are there; rename the one that holds the model's words to 'response'"
+        )
     prompt_field = next((name for name in PROMPT_FIELDS if name in asked and name != text_field), None)
     return ResponseRow(
         line=line,
         text=text,
-        id=_first(asked, ID_FIELDS, where) or _first(row, ("doc_id",), where),
+        id=_first(row if "item" in row else asked, ID_FIELDS, where),
         image=_first(asked, IMAGE_FIELDS, where),
         prompt=str(asked[prompt_field]) if prompt_field is not None else None,
         extra=row,
@@ -164,10 +165,17 @@ def responses_of(rows: Sequence[ResponseRow], ids: Sequence[str]) -> list[Respon
                 tokens=row.extra.get("tokens") if isinstance(row.extra.get("tokens"), int) else None,
                 state="error" if failed else "ok" if row.text.strip() else "empty",
                 error=str(row.extra.get("error")) if failed else None,
-                extra={name: value for name, value in row.extra.items() if name not in TOLD_FIELDS},
+                finish=row.extra.get("finish") if isinstance(row.extra.get("finish"), str) else None,
+                extra=rest_of(row),
             )
         )
     return responses
+
+
+def rest_of(row: ResponseRow) -> dict[str, Any]:
+    """What a row holds beside the response, its question under one name."""
+    rest = {name: value for name, value in row.extra.items() if name not in TOLD_FIELDS}
+    return rest if row.prompt is None or {*PROMPT_FIELDS, "doc"} & rest.keys() else {**rest, "question": row.prompt}
 
 
 def match_by_id_or_question(items: Sequence[Item], rows: Sequence[ResponseRow], known_ids: str) -> list[str]:

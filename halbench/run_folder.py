@@ -13,6 +13,7 @@ made in two ways never stand in one file.
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,28 +67,36 @@ class RunFolder:
         """Claim the folder for these settings: makes it, or checks that it was made with the same ones."""
         wanted = as_json(settings)  # compared as they come back from the file
         if self.manifest_path.is_file() and self.responses_path.is_file() and self.responses_path.stat().st_size:
-            differences = differing_fields(self.manifest()["settings"], wanted)
+            found = self.manifest().get("settings")
+            differences = differing_fields(found if isinstance(found, dict) else {}, wanted)
             if differences:
                 raise InputError(
                     f"{self.path} was made with other settings ({'; '.join(differences)}). Choose another --out, or remove it"
                 )
-        elif (
-            not self.manifest_path.is_file()
-            and self.path.is_dir()
-            and any(entry.name != LOCK for entry in self.path.iterdir())
-        ):
-            raise InputError(f"{self.path} is not empty and holds no manifest.json. Choose another --out")
+        self.refuse_foreign()
         self.path.mkdir(parents=True, exist_ok=True)
         self.write_manifest({"status": "running", "settings": wanted})
 
     def write_manifest(self, fields: Mapping[str, Any]) -> None:
         write_json(self.manifest_path, {"format": FORMAT, **fields})
 
+    def refuse_foreign(self) -> None:
+        """Raise InputError where the folder holds something else than a run."""
+        if self.manifest_path.is_file() or not self.path.is_dir():
+            return
+        if any(entry.name != LOCK for entry in self.path.iterdir()):
+            raise InputError(f"{self.path} is not empty and holds no manifest.json. Choose another --out")
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Only one process at a time writes a run folder. Released by the system when the process dies."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK).open("w") as file:
+        try:
+            self.refuse_foreign()
+            self.path.mkdir(parents=True, exist_ok=True)
+            opened = (self.path / LOCK).open("w")
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written ({error.strerror}). Choose another --out") from error
+        with opened as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -107,8 +116,8 @@ class RunFolder:
         """Append rows to a file, after cutting off a torn last line."""
         if path.is_file():
             data = path.read_bytes()
-            if data and not data.endswith(b"\n"):
-                path.write_bytes(data[: data.rfind(b"\n") + 1])
+            if not data.endswith(b"\n"):
+                os.truncate(path, data.rfind(b"\n") + 1)
         with path.open("a", encoding="utf-8") as file:
             yield RowWriter(file)
 
@@ -120,5 +129,10 @@ class RowWriter:
         self.file = file
 
     def write(self, row: Any) -> None:
-        self.file.write(dumps(row) + "\n")
-        self.file.flush()
+        try:
+            self.file.write(dumps(row) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise InputError(
+                f"{self.file.name}: cannot be written ({error.strerror}); what came before is kept"
+            ) from error

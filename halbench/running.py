@@ -15,6 +15,7 @@ from halbench.evaluation import (
     NO_VERDICTS,
     Evaluation,
     ask_judge,
+    blaming_damaged_data,
     check_judge,
     default_folder,
     environment,
@@ -27,7 +28,6 @@ from halbench.evaluation import (
 )
 from halbench.generation import generate
 from halbench.judge import JudgeOptions
-from halbench.judgement_files import read_judgement_file
 from halbench.run_folder import RunFolder
 from halbench.suite_options import parse_arguments, parse_options
 from halbench.types import BackendOptions, Decoding, Response, Suite, Task
@@ -79,10 +79,11 @@ def run(
         done = _generate(plan, suite, options, task, folder)
         verdicts = NO_VERDICTS
         if judgements:
-            verdicts = stored_verdicts(read_judgement_file(judgements, [item.id for item in task.items]))
+            verdicts = stored_verdicts(judgements, task, done.responses, judge_prompt)
         elif judge:
             verdicts = ask_judge(task, done.responses, judge, judge_prompt, folder)
-        evaluation = evaluate(suite, task, done.responses, done.decoding, verdicts)
+        with blaming_damaged_data(suite, plan.data):
+            evaluation = evaluate(suite, task, done.responses, done.decoding, verdicts)
         write_evaluation(folder, done.settings, evaluation)
     return evaluation, folder
 
@@ -91,7 +92,8 @@ def planned(plan: Plan) -> tuple[Suite, Any, Task]:
     """The suite of a plan, its options, and its task cut to the limit. Raises where not one image is there."""
     suite = load_suite(plan.suite)
     options = parse_options(suite.options, plan.assignments)
-    task = limited(suite.load(plan.data, options, None), plan.limit)
+    with blaming_damaged_data(suite, plan.data):
+        task = limited(suite.load(plan.data, options, None), plan.limit)
     if plan.backend != "replay" and not any(item.image.is_file() for item in task.items):
         example = task.items[0].image
         raise InputError(

@@ -6,9 +6,8 @@ more than `TOLERATED` of the items lack a score is incomplete, and its numbers s
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from halbench.records import as_json, content_hash
 from halbench.response_files import duplicates, image_key
@@ -63,18 +62,15 @@ class Coverage:
         return line
 
 
-def score_responses(
-    task: Task,
-    responses: Sequence[Response],
-    judgements: Mapping[str, Judgement],
-    progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
-) -> list[Score]:
+def score_responses(task: Task, responses: Sequence[Response], judgements: Mapping[str, Judgement]) -> list[Score]:
     """One score per response, in the order of the items, and one of state "missing" per item without a response."""
+    if len({item.id for item in task.items}) != len(task.items):
+        raise ValueError("two items of the task have the same id")
     answers: dict[str, list[Response]] = {}
     for response in responses:
         answers.setdefault(response.item, []).append(response)
     scores = []
-    for item in progress(task.items):
+    for item in task.items:
         scores += [_score(task, item, response, judgements.get(item.id)) for response in answers.get(item.id, [])] or [
             Score(item.id, item.image.name, item.group, {}, state="missing", error="no response")
         ]
@@ -107,12 +103,8 @@ def coverage(items: Sequence[Item], scores: Sequence[Score], responses: Sequence
 
 
 def reported_groups(suite: Suite, leaves: set[str]) -> dict[str, tuple[str, ...]]:
-    """The groups to report for items of these groups: those that are wholly there, and "all" over whatever is."""
-    return {
-        name: members
-        for name, members in suite.groups.items()
-        if set(members) <= leaves or (name == "all" and leaves & set(members))
-    }
+    """The groups to report for items of these groups: those that are wholly there."""
+    return {name: members for name, members in suite.groups.items() if set(members) <= leaves}
 
 
 def applies(metric: Metric, names: Sequence[str]) -> bool:

@@ -1,11 +1,11 @@
 """What users write as name=value: `--set` -> a suite's options, `--gen-kwargs` and `--judge-kwargs` -> plain values."""
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from halbench.errors import InputError, did_you_mean
+from halbench.records import loads
 
 
 def parse_options(kind: type[Any], assignments: Sequence[str]) -> Any:
@@ -41,8 +41,8 @@ def parse_arguments(flag: str, text: str) -> dict[str, Any]:
         if not equals:
             raise InputError(f"{flag} {argument}: expected name=value, parted by commas")
         try:
-            arguments[name.strip()] = json.loads(value)
-        except json.JSONDecodeError:
+            arguments[name.strip()] = loads(value)
+        except ValueError:
             arguments[name.strip()] = value
     return arguments
 

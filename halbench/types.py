@@ -52,7 +52,8 @@ class Response:
 class Judgement:
     """One reply of a judge, kept whatever it says.
 
-    key: hash of everything that shapes the reply (requested model, messages, decoding).
+    key: hash of everything that shapes the reply (requested model, messages, decoding). prompt_hash: of the prompt alone,
+    which holds the response, so that a stored judgement is never taken for another response's.
     state: "ok" a reply came; "refused" the judge declined; "unparsable" no verdict could be read from it;
     "error" no reply came. Only "ok" is ever scored by our own rules.
     """
@@ -65,6 +66,7 @@ class Judgement:
     state: Literal["ok", "refused", "unparsable", "error"] = "ok"
     error: str | None = None
     attempts: int = 1
+    prompt_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,7 @@ class Suite:
     load(data, options, rows): rows is what a response file holds (None when a model is about to be run), for the
     suites whose item list follows from the responses.
     match(items, rows) -> item id per row; raises InputError with the row's line.
-    needs: what running or scoring asks for, shown by `halbench data status`. note: what every reader of the numbers
-    should know, printed under them.
+    note: what every reader of the numbers should know, printed under them.
     """
 
     name: str
@@ -184,7 +185,6 @@ class Suite:
     groups: Mapping[str, tuple[str, ...]]
     load: Callable[[Any, Any, Sequence[ResponseRow] | None], Task]
     match: Callable[[Sequence[Item], Sequence[ResponseRow]], list[str]]
-    needs: tuple[str, ...] = ()
     note: str = ""
 
 

@@ -34,10 +34,11 @@ def read_llava(text: str) -> Answer:
     return "no" if {"No", "not", "no"} & set(words) else "yes"
 
 
-def read_substring(text: str) -> Answer | None:
-    """ "yes" if the text holds it anywhere, else "no" if it holds that (even inside another word), else None (VCD)."""
-    lowered = text.lower()
-    return "yes" if "yes" in lowered else "no" if "no" in lowered else None
+def read_vcd(text: str, truth: Answer) -> Answer:
+    """VCD's eval_pope.py: the truth says which of the substrings "yes" and "no" is looked for; the other answer without it."""
+    if truth == "yes":
+        return "yes" if "yes" in text.lower() else "no"
+    return "no" if "no" in text.lower() else "yes"
 
 
 def count_answer(truth: Answer, answer: Answer | None, positive: Answer) -> dict[str, float]:

@@ -222,10 +222,15 @@ def test_a_complete_run_without_scores_is_refused(tmp_path):
     assert "expected one score per line" in refused(write_run(tmp_path, "a", good()), b)
 
 
-@pytest.mark.parametrize("counts", [{"hallucinated": "3"}, {"hallucinated": None}, [1]])
+@pytest.mark.parametrize("counts", [{"hallucinated": "3"}, {"hallucinated": None}])
 def test_counts_that_are_no_numbers_are_refused(tmp_path, counts):
     b = write_run(tmp_path, "b", [replace(score, counts=counts) for score in bad()])
     assert "item 'd0': counts must be numbers" in refused(write_run(tmp_path, "a", good()), b)
+
+
+def test_counts_that_are_no_object_are_refused_with_their_line(tmp_path):
+    b = write_run(tmp_path, "b", [replace(score, counts=[1]) for score in bad()])
+    assert "scores.jsonl:1: field 'counts' of Score cannot be [1]" in refused(write_run(tmp_path, "a", good()), b)
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -206,7 +206,7 @@ def test_replay_reads_plain_rows_and_rows_of_a_run_folder(tmp_path):
         {"item": "3", "text": "", "state": "error", "error": "image not found: 3.jpg"},
     )
     assert list(backend.generate([question(number) for number in range(5)], DECODING)) == [
-        Response("0", "A dog."),
+        Response("0", " A dog. "),
         Response("1", "", state="empty"),
         Response("2", "Yes", 2, "stop", extra={"x": 1}),
         Response("3", "", state="error", error="image not found: 3.jpg"),
@@ -222,5 +222,5 @@ def test_replay_knows_its_file_by_its_content(tmp_path):
 
 
 def test_replay_names_the_line_that_it_cannot_read(tmp_path):
-    with pytest.raises(InputError, match=r"answers\.jsonl:2: expected the fields id \(or item\) and response"):
-        replayed(tmp_path, {"id": 0, "response": "A dog."}, {"id": 1, "answer": "A cat."})
+    with pytest.raises(InputError, match=r"answers\.jsonl: row 2 has no id"):
+        replayed(tmp_path, {"id": 0, "response": "A dog."}, {"image": "1.jpg", "response": "A cat."})

@@ -238,6 +238,5 @@ def test_pope_equals_vcds_script(data):
         "F1": "f1",
         "Accuracy": "accuracy",
         "yes": "yes_ratio",
-        "unknow": "unread",
     }.items():
         assert found["all", metric] == pytest.approx(float(official[name]), abs=1e-12)

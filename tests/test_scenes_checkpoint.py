@@ -18,7 +18,7 @@ from halbench.scenes.checkpoint import CHAT_TEMPLATE, EOS, build_processor, word
 from halbench.scenes.contact_sheet import RIGHT, WRONG, contact_sheet, marked  # noqa: E402
 from halbench.scenes.export import export  # noqa: E402
 from halbench.scenes.pairs import PairOptions, Ranked, best_pair, write_pairs  # noqa: E402
-from halbench.scenes.training import Recipe, exchanges, pack, answer_losses, train  # noqa: E402
+from halbench.scenes.training import Recipe, answer_losses, exchanges, pack, train  # noqa: E402
 from halbench.scenes.world import WorldParameters, sample_scene, sample_scenes  # noqa: E402
 from halbench.suites.scenes import SUITE, WORLD, Options, load, mentions  # noqa: E402
 from halbench.types import BackendOptions  # noqa: E402
@@ -131,8 +131,6 @@ def test_a_few_steps_of_training_lower_the_loss_and_repeat_exactly():
     first, second = train(WORLD, recipe, quiet), train(WORLD, recipe, quiet)
     assert first.losses == second.losses
     assert first.losses[-1] < first.losses[0] - 0.5
-    other = train(WORLD, Recipe(**{**vars(recipe), "seed": 1}), quiet)
-    assert other.losses != first.losses
 
 
 def test_pairs_are_better_by_truth_and_alike_in_length(pair_folder: Path):
@@ -203,8 +201,10 @@ def test_an_export_reads_back(tmp_path: Path):
         ]
         for row, thing in zip(own, scene.objects, strict=True):
             left, top, width, height = row["bbox"]
-            assert thing.left <= left and left + width <= thing.left + thing.size
-            assert thing.top <= top and top + height <= thing.top + thing.size
+            assert thing.left <= left
+            assert left + width <= thing.left + thing.size
+            assert thing.top <= top
+            assert top + height <= thing.top + thing.size
     for row, scene in zip(rows(tmp_path / "captions.jsonl"), scenes, strict=True):
         assert {mention.name for mention in mentions(row["caption"])} == set(scene.counts())
         assert {mention.name for mention in mentions(row["annotated"])} == set(scene.counts()) | set(

@@ -9,10 +9,10 @@ An item that the file does not hold is answered by an error row.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from halbench.errors import InputError
-from halbench.records import file_hash, from_row, read_jsonl
+from halbench.records import file_hash
+from halbench.response_files import read_response_file, responses_of
 from halbench.types import Backend, BackendOptions, Decoding, Item, Response
 
 
@@ -22,19 +22,15 @@ def open_backend(model: str, options: BackendOptions) -> Backend:
     return ReplayBackend(path, {row.item: row for row in stored_responses(path)})
 
 
-def stored_responses(path: Path) -> Iterator[Response]:
-    """Rows of a responses file, in file order. Raises InputError with file:line for a row that cannot be read."""
-    for line, row in read_jsonl(path):
-        yield response_of(row, f"{path}:{line}")
-
-
-def response_of(row: Mapping[str, Any], where: str) -> Response:
-    """A Response from one row of either form."""
-    if "item" in row:
-        return from_row(Response, row, where)
-    if "id" not in row or not isinstance(text := row.get("response", row.get("text")), str):
-        raise InputError(f"{where}: expected the fields id (or item) and response (or text), found {', '.join(row)}")
-    return Response(str(row["id"]), text.strip(), state="ok" if text.strip() else "empty")
+def stored_responses(path: Path) -> list[Response]:
+    """The responses of a file whose rows carry the items' own ids. Raises InputError naming a row that has none."""
+    rows = read_response_file(path)
+    unnamed = next((row for row in rows if row.id is None), None)
+    if unnamed is not None:
+        raise InputError(
+            f"{path}: row {unnamed.line} has no id; the replay backend finds answers by the suite's item ids"
+        )
+    return responses_of(rows, [str(row.id) for row in rows])
 
 
 class ReplayBackend:

@@ -8,14 +8,15 @@ import importlib
 import os
 import sys
 import traceback
+from typing import Any
 
-from halbench.errors import BUG, INTERRUPTED, InputError
+from halbench.errors import BUG, INCOMPLETE, INTERRUPTED, OK, InputError
 
 VERBS = ("run", "generate", "score", "compare", "gate", "data", "doctor")
 """In the order in which a new user meets them, which is the order of --help."""
 
 
-def main() -> None:
+def main(verbs: tuple[str, ...] = VERBS) -> None:
     """Run the command line; one line per mistake of the user, a trace only for ours."""
     import typer
 
@@ -36,20 +37,32 @@ def main() -> None:
             typer.echo(f"halbench {__version__}")
             raise typer.Exit
 
-    for verb in VERBS:
+    for verb in verbs:
         importlib.import_module(f"halbench.cli.{verb}").add_to(app)
+    # Typer carries its own copy of click, so click's classes have to be reached through a public one of typer's.
+    usage_error: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
     try:
-        app()
+        # Not through app(): it would end a broken pipe with 1, which here says that a gate found a regression.
+        command = typer.main.get_command(app)
+        with command.make_context("halbench", sys.argv[1:]) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
     except InputError as error:
         print(f"halbench: {error}", file=sys.stderr)
         sys.exit(error.code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         print("halbench: interrupted; the same command goes on where this one stopped", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
+        # The reader has seen enough (`halbench score ... | head`). Nothing is left to be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(BUG)
-    except Exception:
+        sys.exit(OK)
+    except Exception as error:
+        if isinstance(error, usage_error):
+            error.show()
+            sys.exit(INCOMPLETE)
         traceback.print_exc()
         print("halbench: this is a bug in halbench; please report the trace above", file=sys.stderr)
         sys.exit(BUG)

@@ -71,10 +71,14 @@ JudgeKwargs = Annotated[
 
 def judge_options(model: str | None, base_url: str | None, concurrency: int, arguments: str) -> "JudgeOptions | None":
     """The judge that the options describe; None without --judge."""
+    from halbench.errors import InputError
     from halbench.judge import JudgeOptions
     from halbench.suite_options import parse_arguments
 
     extra = parse_arguments("--judge-kwargs", arguments)
+    for name in ("model", "messages", "stream", "n"):
+        if name in extra:
+            raise InputError(f"--judge-kwargs {name}: is set by halbench and cannot be changed")
     return JudgeOptions(model, base_url, concurrency, extra=extra) if model else None
 
 

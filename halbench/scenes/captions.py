@@ -118,7 +118,11 @@ def ask(kind: Kind, scene: Scene, parameters: WorldParameters, random: np.random
         things = with_article(f"{colour} {name}") if counts[name] == 1 else f"{colour} {plural(name)}"
         return Question(kind, f"{_be(counts[name])} there {things} in the image?", answer, (name,))
     if kind == "count":
-        number = counts[name] if wanted else int(random.choice([other for other in parameters.counts if other != counts[name]]))
+        number = (
+            counts[name]
+            if wanted
+            else int(random.choice([other for other in parameters.counts if other != counts[name]]))
+        )
         things = name if number == 1 else plural(name)
         return Question(kind, f"{_be(number)} there exactly {NUMBERS[number]} {things} in the image?", answer, (name,))
     return relation(scene, parameters, wanted, random)
@@ -142,11 +146,10 @@ def relation(scene: Scene, parameters: WorldParameters, wanted: bool, random: np
     ordered = [(left, right) for left in columns for right in columns if columns[left] < columns[right]]
     if not ordered:
         return None
-    left, right = ordered[int(random.integers(len(ordered)))]
-    side = str(random.choice(["left", "right"]))
-    first, second = (left, right) if (side == "left") == wanted else (right, left)
+    names = ordered[int(random.integers(len(ordered)))]
+    first, second = names if wanted else reversed(names)
     return Question(
-        "relation", f"Is the {first} to the {side} of the {second}?", "yes" if wanted else "no", (first, second)
+        "relation", f"Is the {first} to the left of the {second}?", "yes" if wanted else "no", (first, second)
     )
 
 

@@ -54,7 +54,7 @@ class Recipe:
     sizes: Sizes = field(default_factory=Sizes)
     scenes: int = 16_000
     probed: int = 200
-    sight_steps: int = 250
+    sight_steps: int = 600
     sight_batch: int = 96
     sight_rate: float = 1.5e-3
     speech_steps: int = 4_500
@@ -101,7 +101,7 @@ def train(parameters: WorldParameters, recipe: Recipe, progress: Progress) -> Tr
         torch.manual_seed(recipe.seed)
         processor = build_processor(parameters)
         model = build_model(parameters, recipe.sizes, processor.tokenizer)
-        scenes = sample_scenes(parameters, recipe.seed, "training", progress(range(recipe.scenes), "drawing scenes"))
+        scenes = sample_scenes(parameters, recipe.seed, "training", progress(range(recipe.scenes), "laying out scenes"))
         learn_to_see(model, processor, scenes, parameters, recipe, progress)
         unseen = sample_scenes(parameters, recipe.seed, "evaluation", range(recipe.probed))
         sight = cell_accuracy(model, processor, unseen, parameters)
@@ -206,7 +206,7 @@ def learn_to_see(
             functional.cross_entropy(likeness(features, table[ids]).flatten(0, 1), target, ignore_index=IGNORED)
             for ids, target in ((words.singular, classes), (words.plural, classes), (words.colours, colours))
         ]
-        return sum(named) + 0.3 * functional.cross_entropy(place(features).flatten(0, 1), where)
+        return sum(named) + 0.5 * functional.cross_entropy(place(features).flatten(0, 1), where)
 
     weights = [
         *model.model.vision_tower.parameters(),
@@ -264,7 +264,9 @@ def exchanges(
     return said
 
 
-def open_question(kind: Kind, scene: Scene, parameters: WorldParameters, random: np.random.Generator) -> tuple[str, str]:
+def open_question(
+    kind: Kind, scene: Scene, parameters: WorldParameters, random: np.random.Generator
+) -> tuple[str, str]:
     """A question for the word itself. What yes and no need is learnt sooner from these: to find a thing, and to read off
     its colour, its number, its place."""
     thing = scene.objects[int(random.integers(len(scene.objects)))]

@@ -179,7 +179,7 @@ def table_similarity(path: Path, vocabulary: frozenset[str]) -> dict[str, frozen
         raise InputError(f"similarity={path}: no such file; expected exact, spacy or a table file")
     table = read_json(path)
     pairs = table.get("similar_pairs") if isinstance(table, dict) else None
-    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 3 for pair in pairs):
+    if not isinstance(pairs, list) or not all(_is_pair(pair) for pair in pairs):
         raise InputError(f'{path}: expected {{"similar_pairs": [[word, word, similarity], ...]}}')
     similar: dict[str, set[str]] = {}
     for first, second, value in pairs:
@@ -187,6 +187,10 @@ def table_similarity(path: Path, vocabulary: frozenset[str]) -> dict[str, frozen
             similar.setdefault(first, set()).add(second)
             similar.setdefault(second, set()).add(first)
     return {word: frozenset(words & vocabulary) for word, words in similar.items() if word in vocabulary}
+
+
+def _is_pair(pair: object) -> bool:
+    return isinstance(pair, list) and [type(part) for part in pair] in ([str, str, float], [str, str, int])
 
 
 def spacy_similarity(data: Data, vocabulary: frozenset[str]) -> dict[str, frozenset[str]]:
@@ -366,12 +370,4 @@ SUITE = Suite(
     },
     load=load,
     match=match,
-    needs=(
-        "amber/annotations.json",
-        "amber/query/query_all.json",
-        "amber/relation.json",
-        "amber/safe_words.txt",
-        "nltk_data",
-        "amber/images",
-    ),
 )

@@ -9,6 +9,7 @@ hallucinated object count each time. Source: LisaAnne/Hallucination utils/chair.
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -98,7 +99,7 @@ def read_coco_truth(path: Path) -> Mapping[str, list[str]]:
     """COCO image id -> its object classes, sorted."""
     try:
         truth: dict[str, list[str]] = json.loads(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError, json.JSONDecodeError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
             f"{path}: not a gzipped JSON object of image id -> objects ({error}). Build it with: halbench data fetch chair"
         ) from error
@@ -124,9 +125,9 @@ def listed_images(source: Path, data: Data) -> dict[str, Path]:
         if not files:
             raise InputError(f"images={source}: no {', '.join(IMAGE_SUFFIXES)} files in this folder")
     elif source.is_file():
-        names = read_json(source) if source.suffix == ".json" else source.read_text(encoding="utf-8").split()
+        names = listed_names(source)
         folder = data.image_folder("chair")
-        files = [folder / (coco_file(str(name)) if str(name).isdigit() else str(name)) for name in names]
+        files = [folder / (coco_file(name) if name.isdigit() else name) for name in names]
     else:
         raise InputError(f"images={source}: expected a folder of images or a file that lists COCO ids")
     keys = [image_key(path.name) for path in files]
@@ -134,6 +135,20 @@ def listed_images(source: Path, data: Data) -> dict[str, Path]:
     if repeated:
         raise InputError(f"images={source}: image '{repeated[0]}' is listed twice")
     return dict(zip(keys, files, strict=True))
+
+
+def listed_names(source: Path) -> list[str]:
+    """Ids or file names of an image list: a JSON list, or one a line."""
+    try:
+        names = read_json(source) if source.suffix == ".json" else source.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"images={source}: not a text file (byte {error.start})") from error
+    if not isinstance(names, list) or not all(isinstance(name, str | int) for name in names):
+        raise InputError(f"images={source}: expected a list of COCO ids or file names")
+    names = [str(name).strip() for name in names if str(name).strip()]
+    if not names:
+        raise InputError(f"images={source}: the list is empty")
+    return names
 
 
 def _image_of(row: ResponseRow) -> str:
@@ -192,5 +207,4 @@ SUITE = Suite(
     groups={"all": ("all",)},
     load=load,
     match=match,
-    needs=("chair/synonyms.txt", "chair/coco2014_objects_wordnet.json.gz", "nltk_data", "chair/images"),
 )

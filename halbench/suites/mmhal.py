@@ -83,34 +83,37 @@ def official_rating(reply: str) -> int | None:
 
 
 def read_rating(reply: str) -> int | None:
-    """The rating 0..6 that a reply ends on: the last "rating" followed by a whole number, markdown and spacing ignored.
+    """The rating 0..6 that a reply ends on: the number after the word "rating" in the last line that has one; markdown and
+    spacing are ignored.
 
-    None when there is none, when it is no whole number from 0 to 6, or when several ratings stand in the last such line.
+    None when there is none, when it is no whole number from 0 to 6, or when that line holds several.
     """
-    lines = [re.sub(r"[*_`#\[\]()]", "", line) for line in reply.splitlines() if "rating" in line.lower()]
-    if not lines:
-        return None
-    numbers = re.findall(r"rating\s*[:=\-]?\s*(-?\d+(?:[.,]\d+)?)", lines[-1].lower())
-    return int(numbers[0]) if len(set(numbers)) == 1 and numbers[0] in "0123456" else None
+    for line in reversed(reply.splitlines()):
+        plain = re.sub(r"[*_`#\[\]()]", "", line).lower()
+        numbers = set(re.findall(r"\brating\s*[:=\-]?\s*(-?\d+(?:[.,]\d+)?)", plain))
+        if numbers:
+            rating = numbers.pop()
+            return int(rating) if not numbers and re.fullmatch("[0-6]", rating) else None
+    return None
 
 
 def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
-    """Rows by the template's image_id or image file; a list of 96 rows without either by its order."""
-    by_image = {item.id: item.id for item in items} | {image_key(item.image.name): item.id for item in items}
-    if len(rows) == len(items) and all(row.image is None and row.id is None for row in rows):
-        return [item.id for item in items]
+    """Rows by the template's image_id or image file; a list of 96 rows without either by its order. Questions must agree."""
+    by_image = {item.id: item for item in items} | {image_key(item.image.name): item for item in items}
+    by_order = len(rows) == len(items) and all(row.image is None and row.id is None for row in rows)
     ids = []
-    for row in rows:
-        named = [
-            name
-            for name in (str(row.extra.get("image_id", "")), image_key(row.image or ""), row.id or "")
-            if name in by_image
-        ]
-        if not named:
+    for place, row in enumerate(rows):
+        names = (str(row.extra.get("image_id", "")), image_key(row.image or ""), row.id or "")
+        found = items[place] if by_order else next((by_image[name] for name in names if name in by_image), None)
+        if found is None:
             raise InputError(
                 f"line {row.line}: no image_id or image of MMHal-Bench's 96 questions found in this row. Wrong --suite?"
             )
-        ids.append(by_image[named[0]])
+        if row.prompt is not None and not row.prompt.replace("<image>", "").strip().startswith(found.prompt.strip()):
+            raise InputError(
+                f"line {row.line}: this row answers {row.prompt[:60]!r}, but the question of {found.id} is {found.prompt[:60]!r}"
+            )
+        ids.append(found.id)
     return ids
 
 
@@ -161,5 +164,4 @@ SUITE = Suite(
     load=load,
     match=match,
     note="96 questions: the hallucination rate is known to about 10 points either way.",
-    needs=("mmhal/mmhal-bench_answer_template.json", "mmhal/images"),
 )

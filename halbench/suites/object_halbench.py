@@ -65,11 +65,12 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
         else:
             objects = [] if is_short(text) else extracted_objects(response, judgement, options.extraction)
             if objects is None:
-                reason = judgement.state if judgement else "no judge was asked"
+                reason = missing_list(options.extraction, judgement)
                 return Score(
                     item.id, item.image.name, item.group, {}, state="unscored", error=f"no object list: {reason}"
                 )
-            words = list(zip(object_names(objects, vocabulary.two_words, tagger), range(len(text)), strict=False))
+            names = object_names(objects, vocabulary.two_words, tagger)
+            words = [(name, place) for place, name in enumerate(names)]
         return score_answer(item, text, categorised(words, vocabulary))
 
     def question(item: Item, response: Response) -> Mapping[str, str] | None:
@@ -91,6 +92,13 @@ def extracted_objects(response: Response, judgement: Judgement | None, extractio
         return parse_object_list(judgement.reply) if judgement is not None and judgement.state == "ok" else None
     stored = response.extra.get("extract_objs")
     return stored if isinstance(stored, list) and all(isinstance(name, str) for name in stored) else None
+
+
+def missing_list(extraction: str, judgement: Judgement | None) -> str:
+    """Why there is no object list."""
+    if extraction == "stored":
+        return "the row holds no list of names in extract_objs"
+    return f"{judgement.state} reply" if judgement else "no judge was asked; add --judge MODEL or --judgements FILE"
 
 
 def object_names(objects: Sequence[str], two_words: Mapping[str, str], tagger: Tagger) -> list[str]:
@@ -226,11 +234,4 @@ SUITE = Suite(
     groups={"all": ("all",)},
     load=load,
     match=match,
-    needs=(
-        "object_halbench/questions_300.jsonl",
-        "object_halbench/synonyms_refine.txt",
-        "chair/coco2014_objects_wordnet.json.gz",
-        "nltk_data",
-        "object_halbench/images",
-    ),
 )

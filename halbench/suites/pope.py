@@ -20,7 +20,10 @@ from halbench.response_files import match_by_id_or_question, match_by_question
 from halbench.types import Decoding, Item, Judgement, Response, ResponseRow, Score, Suite, Task
 
 SPLITS = ("random", "popular", "adversarial")
-READERS = {"llava": yes_no.read_llava, "vcd": yes_no.read_substring}
+READERS: Mapping[str, Callable[[str, yes_no.Answer], yes_no.Answer]] = {
+    "llava": lambda text, truth: yes_no.read_llava(text),
+    "vcd": yes_no.read_vcd,
+}
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,8 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
     items = question_list(data, options.split, rows)
 
     def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
-        answer = read(response.text)
+        answer = read(response.text, item.truth)
         counts = yes_no.count_answer(item.truth, answer, positive="yes")
-        # VCD's script takes an unread answer to a question whose truth is "no" for a yes.
-        if answer is None and item.truth == "no":
-            counts["answered_positive"] = True
         return Score(item.id, item.image.name, item.group, counts, {"truth": item.truth, "answer": answer})
 
     return Task(items, score, {"answers": options.answers, "split": "+".join(splits_of(items)) or "own list"})
@@ -57,7 +57,7 @@ def question_list(data: Data, split: str, rows: Sequence[ResponseRow] | None) ->
         labelled = all(row.image and row.prompt and _label(row) for row in rows)
         wanted = answered_splits(data, rows, labelled)
         if labelled and not wanted:
-            return [own_item(row) for row in rows]
+            return own_items(rows)
         if not wanted:
             raise InputError(
                 f"which of POPE's question lists are the {len(rows)} rows from? None holds all of their questions, or several do. "
@@ -86,13 +86,21 @@ def answered_splits(data: Data, rows: Sequence[ResponseRow], labelled: bool) -> 
     return fitting if len(fitting) == 1 else []
 
 
-def own_item(row: ResponseRow) -> Item:
-    """A question as the row itself tells it."""
-    split = _split_of(row)
-    name = row.id or str(row.line)
-    return Item(
-        f"{split}:{name}" if split else name, Path(row.image or ""), row.prompt or "", _label(row), split or "all"
-    )
+def own_id(row: ResponseRow) -> str:
+    """Of a question as the row itself tells it: its image and words, since ids repeat where files were joined."""
+    return f"{_split_of(row) or 'own'}:{row.image}:{row.prompt}"
+
+
+def own_items(rows: Sequence[ResponseRow]) -> list[Item]:
+    """The questions that labelled rows tell, in one order whatever the file's."""
+    items: dict[str, Item] = {}
+    for row in rows:
+        item = Item(own_id(row), Path(row.image or ""), row.prompt or "", _label(row), _split_of(row) or "all")
+        if items.setdefault(item.id, item).truth != item.truth:
+            raise InputError(
+                f"line {row.line}: the same question of {row.image} is labelled yes in one row and no in another"
+            )
+    return [items[name] for name in sorted(items)]
 
 
 def split_items(data: Data, split: str) -> list[Item]:
@@ -113,7 +121,7 @@ def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
     """Rows by id and split (an id "random/1", a field category, or the only split there is), else by image and question."""
     splits = splits_of(items)
     if not splits:
-        return [item.id for item in items]  # the rows' own list
+        return [own_id(row) for row in rows]
     named: dict[str, list[ResponseRow]] = {split: [] for split in splits}
     for row in rows:
         split = _split_of(row) or (splits[0] if len(splits) == 1 else "")
@@ -175,7 +183,7 @@ def _printed(metric: str) -> Callable[[Mapping[str, float], str], float | None]:
     return official
 
 
-GROUPS = ("all", *SPLITS)
+GROUPS = ("all", "pooled", *SPLITS)
 
 SUITE = Suite(
     name="pope",
@@ -188,15 +196,8 @@ SUITE = Suite(
         ratio_metric(
             "yes_ratio", "answered_positive", "questions", "neither", groups=GROUPS, official=_printed("yes_ratio")
         ),
-        ratio_metric("unread", "unread", "questions", "lower", groups=GROUPS),
     ),
-    groups={"all": ("all", *SPLITS), **{split: (split,) for split in SPLITS}},
+    groups={"all": ("all",), "pooled": SPLITS, **{split: (split,) for split in SPLITS}},
     load=load,
     match=match,
-    needs=(
-        "pope/coco_pope_random.jsonl",
-        "pope/coco_pope_popular.jsonl",
-        "pope/coco_pope_adversarial.jsonl",
-        "pope/images",
-    ),
 )

@@ -1,0 +1,118 @@
+"""An image processor as a differentiable function of the RGB image, so that an attack can go through it.
+
+    pixels = differentiable(image_processor, image, pixel_values)      # what the processor returned for that image
+    pixels(values)                                                     # the same of values [3, H, W] in 0..1, with gradient
+
+Two kinds are known: resize, centre crop and normalise (CLIP's, LLaVA-1.5's), and Qwen2-VL's patches, whose two temporal
+copies get one common gradient this way. The values are held against what the processor itself returned, so that an unknown
+processor is refused rather than attacked wrongly.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from halbench.errors import InputError
+
+Pixels = Callable[[torch.Tensor], torch.Tensor]
+Order = Literal["columns first", "rows first"]
+MODES = {Image.Resampling.BILINEAR: "bilinear", Image.Resampling.BICUBIC: "bicubic"}
+MOST_LEVELS, MEAN_LEVELS = (
+    2.5,
+    0.1,
+)  # of 255: Pillow's weights are fixed-point numbers, so some roundings fall otherwise
+
+
+def differentiable(image_processor: Any, image: Image.Image, expected: torch.Tensor) -> Pixels:
+    """Values [3, H, W] of an image of this size -> pixel_values. expected: those of the processor itself for `image`."""
+    for order in (
+        "columns first",
+        "rows first",
+    ):  # Pillow takes the cheaper one, by a rule that differs between releases
+        pixels = partial(prepared, image_processor, order)
+        found = pixels(as_tensor(image))
+        if found.shape == expected.shape:
+            levels = (found - expected.float().cpu()).abs() * 255 * min(image_processor.image_std)
+            if levels.max() <= MOST_LEVELS and levels.mean() <= MEAN_LEVELS:
+                return pixels
+    raise InputError(
+        f"no gradient goes through this {type(image_processor).__name__}; known: processors that resize, centre-crop and "
+        "normalise (LLaVA-1.5), and Qwen2-VL's"
+    )
+
+
+def prepared(image_processor: Any, order: Order, image: torch.Tensor) -> torch.Tensor:
+    """pixel_values of one image [3, H, W] in 0..1."""
+    size = resized_size(image_processor, int(image.shape[1]), int(image.shape[2]))
+    small = cropped(image_processor, resized(image, size, Image.Resampling(image_processor.resample), order))
+    mean, std = (
+        torch.tensor(values).to(image)[:, None, None]
+        for values in (image_processor.image_mean, image_processor.image_std)
+    )
+    normalised = (small - mean) / std
+    return patches(image_processor, normalised) if hasattr(image_processor, "merge_size") else normalised[None]
+
+
+def resized_size(image_processor: Any, height: int, width: int) -> tuple[int, int]:
+    """Height and width after the processor's resize."""
+    size = image_processor.size
+    if hasattr(image_processor, "merge_size"):
+        from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+        factor = image_processor.patch_size * image_processor.merge_size
+        return smart_resize(height, width, factor, size["shortest_edge"], size["longest_edge"])  # type: ignore[no-any-return]
+    if not image_processor.do_resize:
+        return height, width
+    edge = size.get("shortest_edge")
+    if not edge:
+        return size["height"], size["width"]
+    shorter, longer = sorted((height, width))
+    long = int(edge * longer / shorter)
+    return (edge, long) if height <= width else (long, edge)
+
+
+def resized(image: torch.Tensor, size: tuple[int, int], resample: Image.Resampling, order: Order) -> torch.Tensor:
+    """As Pillow resizes: in two passes, each rounded to 8 bits. The gradient passes through the rounding unchanged."""
+    if resample not in MODES:
+        raise InputError(f"no gradient goes through resizing by {resample.name.lower()}; known: bilinear, bicubic")
+    height, width = image.shape[1:]
+    between = (int(height), size[1]) if order == "columns first" else (size[0], int(width))
+    for step in (between, size):
+        if step != tuple(image.shape[1:]):
+            smooth = F.interpolate(image[None], step, mode=MODES[resample], antialias=True, align_corners=False)
+            smooth = smooth[0].clamp(0, 1)
+            image = smooth + ((smooth * 255).round() / 255 - smooth).detach()
+    return image
+
+
+def cropped(image_processor: Any, image: torch.Tensor) -> torch.Tensor:
+    """The centre crop, where the processor makes one."""
+    if not getattr(image_processor, "do_center_crop", None):
+        return image
+    high, wide = image_processor.crop_size["height"], image_processor.crop_size["width"]
+    top, left = (int(image.shape[1]) - high) // 2, (int(image.shape[2]) - wide) // 2
+    return image[:, top : top + high, left : left + wide]
+
+
+def patches(image_processor: Any, image: torch.Tensor) -> torch.Tensor:
+    """Qwen2-VL's flat patches [grid_h * grid_w, 3 * temporal * patch * patch], those of one merged token in a row."""
+    patch, merge, times = image_processor.patch_size, image_processor.merge_size, image_processor.temporal_patch_size
+    rows, columns = (length // (patch * merge) for length in image.shape[1:])
+    grid = image.reshape(3, rows, merge, patch, columns, merge, patch).permute(1, 4, 2, 5, 0, 3, 6)
+    return grid[:, :, :, :, :, None].expand(-1, -1, -1, -1, -1, times, -1, -1).reshape(-1, 3 * times * patch**2)
+
+
+def as_tensor(image: Image.Image) -> torch.Tensor:
+    """[3, H, W] in 0..1."""
+    values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
+    return values.reshape(image.height, image.width, 3).permute(2, 0, 1).float() / 255
+
+
+def as_image(pixels: torch.Tensor) -> Image.Image:
+    """The RGB image of pixels [3, H, W] in 0..1, rounded to 8 bits."""
+    levels = (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu()
+    return Image.frombytes("RGB", (levels.shape[1], levels.shape[0]), bytes(levels.numpy().tobytes()))

@@ -1,0 +1,135 @@
+"""Log-probs of response tokens from one forward pass over image, prompt and all answers that share them.
+
+A packed sequence is  image prompt | chosen | rejected | ...  A block mask lets each answer see the prefix and itself, and
+positions start again behind the prefix, so each answer gets what it would get alone; image and prompt are read once.
+Only the places that predict response tokens reach the LM head, in chunks, so that logits of a whole batch never exist.
+
+    scoring(network)                            # network(predictors=...) gives Tokens instead of logits
+    tokens = network(**collate(sequences, pad_id, packed))
+    by_view(tokens.logp, places(examples))      # {"chosen": Logps, "rejected": Logps, ...}
+
+Verified families: LLaVA-1.5, LLaVA-NeXT, Idefics3, SmolVLM, Qwen2-VL. Other model types run unpacked.
+"""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.checkpoint import checkpoint
+
+from baselines.types import Logps
+from halbench.errors import InputError
+
+# Model types for which tests/test_logprobs.py holds packed and plain forwards against each other. Others take the plain
+# path: answers are sequences of their own.
+PACKED = ("llava", "llava_next", "idefics3", "smolvlm", "qwen2_vl")
+CHUNK = 1024  # response tokens through the LM head at once: 131 MB of float32 logits at 32,000 entries
+
+
+class Tokens(NamedTuple):
+    """Of N response tokens: log-prob and, without gradient, entropy of the distribution they were drawn from, in nats."""
+
+    logp: torch.Tensor
+    entropy: torch.Tensor
+
+
+def token_logps(logits: torch.Tensor, targets: torch.Tensor) -> Tokens:
+    """logits [N, V], targets [N] -> [N], at least in float32."""
+    logps = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(-1)
+    with torch.no_grad():
+        entropy = -(logps.exp() * logps).sum(-1)
+    return Tokens(logps.gather(-1, targets[:, None])[:, 0], entropy)
+
+
+def head_tokens(head: Any, hidden: torch.Tensor, targets: torch.Tensor, chunk: int = CHUNK) -> Tokens:
+    """The LM head on hidden states [N, H] in chunks; logits are computed again in the backward pass, never kept."""
+
+    def scored(states: torch.Tensor, ids: torch.Tensor) -> Tokens:
+        return token_logps(head(states), ids)
+
+    pieces = [
+        checkpoint(scored, states, ids, use_reentrant=False) if hidden.requires_grad else scored(states, ids)
+        for states, ids in zip(torch.split(hidden, chunk), torch.split(targets, chunk), strict=True)
+    ]
+    return Tokens(torch.cat([piece.logp for piece in pieces]), torch.cat([piece.entropy for piece in pieces]))
+
+
+def block_mask(branch: torch.Tensor) -> torch.Tensor:
+    """Who may look at whom: branch [R, L] (0 = prefix, padding) -> bool [R, 1, L, L].
+
+    Padding counts as prefix; standing last, it is seen by nobody and itself always sees something.
+    """
+    length = branch.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool, device=branch.device).tril()
+    same = branch[:, :, None] == branch[:, None, :]
+    return (causal & (same | (branch == 0)[:, None, :]))[:, None]
+
+
+def attention_mask(network: Any, branch: torch.Tensor) -> torch.Tensor:
+    """The block mask as the network's attention takes it: boolean for sdpa, added to the scores for eager."""
+    allowed = block_mask(branch)
+    kind = network.config.get_text_config()._attn_implementation
+    if kind == "sdpa":
+        return allowed
+    if kind == "eager":
+        return torch.zeros_like(allowed, dtype=network.dtype).masked_fill(~allowed, torch.finfo(network.dtype).min)
+    raise InputError(f"attention '{kind}' takes no block mask; load the model with sdpa or eager attention")
+
+
+def positions(network: Any, inputs: Mapping[str, torch.Tensor], shift: torch.Tensor) -> torch.Tensor:
+    """Position ids [R, L], or [3, R, L] for models whose image tokens have three axes.
+
+    Text advances every axis by one a token, so a branch goes back by as many places as stand between it and the prefix.
+    """
+    if not hasattr(network.model, "get_rope_index"):
+        return torch.arange(shift.shape[1], device=shift.device) - shift
+    names = ("input_ids", "attention_mask", "image_grid_thw", "mm_token_type_ids")
+    found: torch.Tensor
+    found, _ = network.model.get_rope_index(**{name: inputs[name] for name in names if name in inputs})
+    return found - shift
+
+
+def scoring(network: Any) -> Any:
+    """The network itself, whose forward now also takes what `collate` gives, and then returns Tokens.
+
+    The forward is replaced on the object rather than wrapped in a module: PEFT, DDP, FSDP and the Trainer's saving keep
+    seeing the network they know, and gradients are synchronised because the call passes through all of them. Any other
+    call, such as generate()'s, gets the original forward.
+    """
+    head, original = network.get_output_embeddings(), network.forward
+
+    def forward(*arguments: Any, predictors: torch.Tensor | None = None, **named: Any) -> Any:
+        if predictors is None:
+            return original(*arguments, **named)
+        return response_tokens(network, head, predictors, **named)
+
+    forward.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]  # generate() looks at it
+    network.forward = forward
+    return network
+
+
+def response_tokens(
+    network: Any,
+    head: Any,
+    predictors: torch.Tensor,
+    inputs: Mapping[str, torch.Tensor],
+    targets: torch.Tensor,
+    branch: torch.Tensor | None = None,
+    shift: torch.Tensor | None = None,
+) -> Tokens:
+    """Of the response tokens of laid out sequences, see collation.Layout."""
+    given = {name: value.to(network.dtype) if value.is_floating_point() else value for name, value in inputs.items()}
+    if branch is not None and shift is not None:
+        given["position_ids"] = positions(network, inputs, shift)
+        given["attention_mask"] = attention_mask(network, branch)
+    hidden = network.model(**given, use_cache=False).last_hidden_state
+    return head_tokens(head, hidden.flatten(0, 1)[predictors], targets)
+
+
+def by_view(values: torch.Tensor, places: Mapping[str, Sequence[torch.Tensor]]) -> dict[str, Logps]:
+    """View -> Logps, from the N values of a batch and where each view's tokens stand among them (collation.places)."""
+    return {
+        view: Logps(torch.where(mask, values[index], values.new_zeros(())), mask)
+        for view, (index, mask) in places.items()
+    }

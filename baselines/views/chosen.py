@@ -1,0 +1,11 @@
+"""The chosen answer to the pair's own image."""
+
+from baselines.types import Pair, Variant
+from baselines.variants import Tools
+
+VERSION = "1"
+NEEDS = ()
+
+
+def make(pair: Pair, seed: int, tools: Tools) -> Variant:
+    return Variant(pair.prompt, pair.chosen)

@@ -1,0 +1,66 @@
+"""Options of a training run: flags over the YAML file over the published defaults."""
+
+from pathlib import Path
+
+import pytest
+
+from baselines.recipes import Recipe, plan, read_config
+from halbench.errors import InputError
+from halbench.types import BackendOptions
+
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+FLAGS = {"objective": "dpo", "model": "m", "data": "d", "out": "o"}
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_flags_win_over_the_file_and_the_file_over_the_defaults(tmp_path):
+    config = write(tmp_path, "objective: mdpo\nepochs: 7\nlearning_rate: 1e-4\nsettings: {beta: 0.3, delta: 1}\n")
+    flags = {"model": "m", "data": "d", "out": "o", "epochs": 2, "batch_size": None}
+    found = plan(flags, ["beta=0.2"], config, None, BackendOptions())
+    assert (found.objective, found.recipe.epochs, found.recipe.learning_rate) == ("mdpo", 2, 1e-4)
+    assert found.recipe.batch_size == Recipe().batch_size
+    assert found.settings == {"beta": 0.2, "delta": 1}
+
+
+def test_the_defaults_are_the_published_recipe():
+    written = read_config(EXPERIMENTS / "mdpo_published.yaml")
+    defaults = Recipe()
+    assert {name: getattr(defaults, name) for name in written if name != "objective"} == {
+        name: value for name, value in written.items() if name != "objective"
+    }
+
+
+def test_the_scenes_recipe_can_be_read():
+    assert read_config(EXPERIMENTS / "scenes_train.yaml")["learning_rate"] == 2e-4
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch: 3", "unknown option 'epoch'; did you mean 'epochs'"),
+        ("epochs: three", "epochs: expected int, found 'three'"),
+        ("learning_rate: fast", "learning_rate: expected a number, found 'fast'"),
+        ("- epochs", "expected options as 'name: value', found list"),
+        ("epochs: [", "cannot be read as YAML"),
+    ],
+)
+def test_a_wrong_file_is_one_line_that_names_it(tmp_path, text, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read_config(write(tmp_path, text))
+    assert "recipe.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(InputError, match="--data is needed"):
+        plan({"objective": "dpo", "model": "m"}, [], None, None, BackendOptions())
+
+
+def test_four_bit_weights_cannot_be_trained_whole():
+    with pytest.raises(InputError, match="exclude each other"):
+        plan({**FLAGS, "full": True, "load_in_4bit": True}, [], None, None, BackendOptions())
