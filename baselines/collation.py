@@ -286,3 +286,10 @@ def places(examples: Many[Example]) -> dict[str, tuple[torch.Tensor, torch.Tenso
         )
         for view, rows in spans.items()
     }
+
+
+def on_device(value: Any, device: torch.device) -> Any:
+    """Nested tensors on a device."""
+    if isinstance(value, Mapping):
+        return {name: on_device(item, device) for name, item in value.items()}
+    return value.to(device) if isinstance(value, torch.Tensor) else value

@@ -119,12 +119,17 @@ def response_tokens(
     shift: torch.Tensor | None = None,
 ) -> Tokens:
     """Of the response tokens of laid out sequences, see collation.Layout."""
-    given = {name: value.to(network.dtype) if value.is_floating_point() else value for name, value in inputs.items()}
+    given = as_floats(inputs, network.dtype)
     if branch is not None and shift is not None:
         given["position_ids"] = positions(network, inputs, shift)
         given["attention_mask"] = attention_mask(network, branch)
     hidden = network.model(**given, use_cache=False).last_hidden_state
     return head_tokens(head, hidden.flatten(0, 1)[predictors], targets)
+
+
+def as_floats(inputs: Mapping[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Inputs with their floating-point tensors (pixels) in the network's type."""
+    return {name: value.to(dtype) if value.is_floating_point() else value for name, value in inputs.items()}
 
 
 def by_view(values: torch.Tensor, places: Mapping[str, Sequence[torch.Tensor]]) -> dict[str, Logps]:

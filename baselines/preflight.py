@@ -1,10 +1,13 @@
 """Checks before and while training that stop it with an explanation, rather than train on nonsense."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 
-from baselines.collation import Example
+from baselines.collation import Example, collate, on_device
+from baselines.logprobs import as_floats, token_logps
 from baselines.types import Loss, Scored
 from halbench.errors import InputError
 
@@ -31,6 +34,28 @@ def check_examples(examples: Sequence[Example], image_token: int | None) -> None
                     )
                 if image_token is not None and (branch.ids == image_token).any():
                     raise InputError(f"pair {example.id}: the answer of view '{branch.view}' holds an image token")
+
+
+@torch.no_grad()
+def check_forward(network: Any, example: Example, pad_id: int, packed: bool) -> None:
+    """Answers get from the scoring network what the model's own forward gives each alone.
+
+    Guards against model families that do more between hidden states and logits than an LM head, or that a block mask does
+    not suit. network: see logprobs.scoring.
+    """
+    device = network.device
+    for sequence in example.sequences:
+        arguments = on_device(collate([sequence], pad_id, packed), device)
+        found = torch.split(network(**arguments).logp, [len(branch.ids) for branch in sequence.branches])
+        for branch, logps in zip(sequence.branches, found, strict=True):
+            alone = on_device(collate([replace(sequence, branches=(branch,))], pad_id, packed=False), device)
+            logits = network(**as_floats(alone["inputs"], network.dtype)).logits.flatten(0, 1)
+            apart = float((logps - token_logps(logits[alone["predictors"]], alone["targets"]).logp).abs().mean())
+            if not apart <= TOLERANCE[network.dtype]:
+                raise InputError(
+                    f"log-probs of view '{branch.view}' of pair {example.id} are {apart:.2g} nats a token off the model's "
+                    f"own: the training forward does not suit a '{network.config.model_type}' model. Please report this"
+                )
 
 
 def check_start(scored: Scored, loss: Loss, expected: float | None, ids: Sequence[str], dtype: torch.dtype) -> None:

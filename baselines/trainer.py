@@ -14,7 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, Field, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from baselines import adaptation, identity, ordering, preflight, training_folder
 from baselines.adversary import ReferenceModel
-from baselines.collation import Encoder, Example, collate, places
+from baselines.collation import Encoder, Example, collate, on_device, places
 from baselines.collation import Sequence as TokenSequence
 from baselines.logprobs import PACKED, Tokens, by_view, scoring
 from baselines.noise import model_pixels
@@ -58,11 +58,21 @@ class Objective:
 def open_objective(name: str, values: Mapping[str, Any]) -> Objective:
     """The objective `name` (or a path to a .py file) with these fields of its Config."""
     module = plugins.load("baselines.objectives", name)
-    known = module.Config.__dataclass_fields__
+    known = {setting.name: setting for setting in fields(module.Config)}
     for key in values:
         if key not in known:
             raise InputError(f"objective '{name}' has no setting '{key}'{did_you_mean(key, known)}")
-    return Objective(name, tuple(module.VIEWS), module.Config(**values), module.loss, module.loss_at_start)
+    config = module.Config(**{key: setting_value(known[key], value) for key, value in values.items()})
+    return Objective(name, tuple(module.VIEWS), config, module.loss, module.loss_at_start)
+
+
+def setting_value(setting: Field[Any], value: Any) -> Any:
+    """A value as its field of a Config wants it, judged by the field's default."""
+    if isinstance(setting.default, float) and type(value) in (int, float):
+        return float(value)
+    if setting.default is not MISSING and type(value) is not type(setting.default):
+        raise InputError(f"setting '{setting.name}': expected {type(setting.default).__name__}, found {value!r}")
+    return value
 
 
 class PairViews(Dataset[Example]):
@@ -130,7 +140,8 @@ def observed(scored: Scored, loss: Loss, altered: Sequence[str]) -> dict[str, fl
         for view in altered:
             found[f"image_margin/{view}"] = policy["chosen"] - policy[view]
             found[f"image_accuracy/{view}"] = policy["chosen"] > policy[view]
-    return {name: float(value.float().mean()) for name, value in found.items()}
+    means = torch.stack([value.float().mean() for value in found.values()]).tolist()
+    return dict(zip(found, means, strict=True))
 
 
 class Watch:
@@ -152,11 +163,13 @@ class Watch:
         names = sorted({name for row in self.rows for name in row})
         means = [sum(row[name] for row in self.rows) / len(self.rows) for name in names]
         seconds = time.monotonic() - self.since
-        across = accelerator.reduce(torch.tensor(means, dtype=torch.float64), "mean").tolist()
-        tokens = float(accelerator.reduce(torch.tensor(float(self.tokens)), "sum"))
+        tokens = self.tokens
+        if accelerator.num_processes > 1:
+            *means, tokens = accelerator.reduce(torch.tensor([*means, tokens], device=accelerator.device)).tolist()
+            means = [total / accelerator.num_processes for total in means]
         self.rows, self.ids, self.tokens, self.since = [], [], 0, time.monotonic()
         return {
-            **dict(zip(names, across, strict=True)),
+            **dict(zip(names, means, strict=True)),
             "tokens_per_second": tokens / seconds,
             "peak_memory_gb": peak_memory(),
         }
@@ -326,6 +339,7 @@ def prepare(
     data = PairViews(pairs.pairs, objective.views, recipe.seed, tools, Encoder(checkpoint, packed))
     cache = ReferenceCache(root, reference_identity(checkpoint, arguments, packed))
     batches = Batches(cache, checkpoint.processor.tokenizer.pad_token_id or 0, packed, image_token(network))
+    preflight.check_forward(network, data[0], batches.pad_id, packed)
     seen = survey_all(data, batches, network, plan, arguments, show)
     longest = longest_allowed(network, recipe)
     used = [index for index, pair in enumerate(seen) if longest is None or pair.length <= longest]
@@ -419,6 +433,9 @@ def training_arguments(plan: TrainingPlan) -> TrainingArguments:
         raise InputError(
             f"--batch-size {recipe.batch_size}: expected a multiple of {world} processes x --micro-batch-size {micro}"
         )
+    schedulers = [kind.value for kind in transformers.SchedulerType]
+    if recipe.lr_scheduler not in schedulers:
+        raise InputError(f"lr_scheduler '{recipe.lr_scheduler}'{did_you_mean(recipe.lr_scheduler, schedulers)}")
     low = plan.options.dtype in ("auto", "bfloat16")
     return TrainingArguments(
         output_dir=str(plan.out),
@@ -517,13 +534,6 @@ def survey_all(
         rows = [row for part in gathered for row in part]
         batches.cache.read()
     return [row for _, row in sorted(rows, key=lambda row: row[0])]
-
-
-def on_device(value: Any, device: torch.device) -> Any:
-    """Nested tensors on a device."""
-    if isinstance(value, Mapping):
-        return {name: on_device(item, device) for name, item in value.items()}
-    return value.to(device) if isinstance(value, torch.Tensor) else value
 
 
 def longest_allowed(network: Any, recipe: Recipe) -> int | None:

@@ -299,6 +299,36 @@ def test_an_unknown_setting_of_an_objective_is_refused():
         trainer.open_objective("dpo", {"betta": 1})
 
 
+@pytest.mark.parametrize("value", ["much", True])
+def test_a_setting_of_the_wrong_kind_is_refused(value):
+    with pytest.raises(InputError, match="setting 'beta': expected float, found"):
+        trainer.open_objective("dpo", {"beta": value})
+
+
+def test_a_model_whose_own_forward_says_otherwise_is_refused(model, pairs, tmp_path, monkeypatch):
+    """As with a family that caps or scales its logits behind the head."""
+    from transformers import LlavaForConditionalGeneration as Llava
+
+    plain = Llava.forward
+
+    def scaled(self: Any, *arguments: Any, **named: Any) -> Any:
+        output = plain(self, *arguments, **named)
+        output.logits = output.logits * 0.5
+        return output
+
+    monkeypatch.setattr(Llava, "forward", scaled)
+    with pytest.raises(InputError, match="the training forward does not suit a 'llava' model"):
+        trainer.train(plan("dpo", model, pairs, tmp_path / "out"), progress.silent)
+
+
+def test_a_scoring_network_still_generates(model):
+    """MBPO's views and rollouts sample from the model that is being trained."""
+    checkpoint = open_checkpoint(str(model), CPU)
+    ids = torch.tensor([[5, 6, 7]])
+    plain = checkpoint.network.generate(input_ids=ids, max_new_tokens=5)
+    assert trainer.scoring(checkpoint.network).generate(input_ids=ids, max_new_tokens=5).equal(plain)
+
+
 def test_training_does_not_start_from_an_adapter(undisturbed, pairs, tmp_path):
     with pytest.raises(InputError, match="is an adapter; training starts from a whole checkpoint"):
         trainer.train(plan("dpo", undisturbed, pairs, tmp_path / "out"), progress.silent)

@@ -46,6 +46,7 @@ from transformers import (
 
 from halbench.errors import InputError, did_you_mean
 from halbench.records import content_hash, read_json
+from halbench.scenes import checkpoint_path
 from halbench.types import Backend, BackendOptions, Decoding, Item, Response
 
 # Model types whose positions are plain token counts, so that a cached image and prompt head can serve many questions.
@@ -114,13 +115,19 @@ def open_backend(model: str, options: BackendOptions) -> Backend:
     return HfBackend(open_checkpoint(model, options), options)
 
 
+def packaged_checkpoint(model: str) -> str:
+    """The folder of a checkpoint that ships with halbench ("scenes:base"); any other name as it is."""
+    return str(checkpoint_path(model)) if model.startswith("scenes:") else model
+
+
 def open_checkpoint(model: str, options: BackendOptions) -> Checkpoint:
     """Load network, processor and template. Raises InputError with one line for whatever cannot be run."""
     transformers.utils.logging.set_verbosity_error()
     if not sys.stderr.isatty():
         transformers.utils.logging.disable_progress_bar()
-    adapter = Path(model) if (Path(model) / "adapter_config.json").is_file() else None
-    source = adapter_base(adapter) if adapter else model
+    place = packaged_checkpoint(model)
+    adapter = Path(place) if (Path(place) / "adapter_config.json").is_file() else None
+    source = packaged_checkpoint(adapter_base(adapter)) if adapter else place
     check_source(source)
     trust = options.trust_remote_code
     try:

@@ -67,9 +67,7 @@ def views(
     try:
         from baselines.preferences import read_pairs
     except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"halbench views needs: pip install 'halbench[train]' (no module '{error.name}')"
-        ) from error
+        raise MissingExtra(f"halbench views needs: pip install 'halbench[train]' (no module '{error.name}')") from error
     from baselines.side_by_side import sheet
     from baselines.variants import Tools, combined_hash, hit_rate, make_variant, open_tools, variant_hash
 
@@ -88,7 +86,7 @@ def views(
     if show:
         show.parent.mkdir(parents=True, exist_ok=True)
         sheet(made, f"{view}, seed {seed}: original and what the model is shown").save(show, "png")
-    pair_count = f"{len(made)} pairs" + (" (--limit)" if len(made) == limit else "")
+    pair_count = f"first {limit} pairs" if len(made) == limit else f"{len(made)} pairs"
     print(f"view {view}, seed {seed}, {pair_count}: {combined_hash((p.id, variant_hash(p, v)) for p, v in made)}")
     print(f"pairs: {found.hash}")
     rate = hit_rate(variant for _, variant in made)
