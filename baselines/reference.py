@@ -25,7 +25,21 @@ from halbench.records import content_hash, read_json, write_json
 from halbench.run_folder import differing_fields
 
 FLUSH = 32  # batches between two files: about a minute of a 7B model is lost by a kill
+SAMPLE = 65_536  # values of a tensor that its hash looks at, about
 NOT_IN_KEY = ("model",)  # what the folder is called changes no number
+
+
+def weights_hash(network: Any) -> str:
+    """Of names, shapes and values; of a large tensor, of SAMPLE values spread over it.
+
+    A fingerprint of file ends does not do here: a merged adapter changes only the middle of a checkpoint's files.
+    """
+    digest = sha256()
+    for name, weights in sorted(network.state_dict().items()):
+        flat = weights.detach().reshape(-1)
+        few = flat[:: max(1, len(flat) // SAMPLE)].cpu().contiguous()
+        digest.update(f"{name}{tuple(weights.shape)}{weights.dtype}".encode() + few.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 class ReferenceCache:

@@ -8,8 +8,6 @@ all epochs, train. The trainer knows no objective's name: it hands over log-prob
 
 import importlib.metadata
 import os
-import resource
-import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -32,11 +30,12 @@ from baselines.noise import model_pixels
 from baselines.preferences import PreferenceSet, read_pairs
 from baselines.progress import Advance, Show
 from baselines.recipes import Recipe, TrainingPlan, default_cache
-from baselines.reference import ReferenceCache, Surveyed, reference_values, survey
+from baselines.reference import ReferenceCache, Surveyed, reference_values, survey, weights_hash
 from baselines.types import Loss, Pair, Scored
 from baselines.variants import Tools, make_variant, open_tools, open_view
+from baselines.watch import Watch, observed
 from halbench import plugins
-from halbench.backends.hf import Checkpoint, check_source, fingerprint, open_checkpoint
+from halbench.backends.hf import Checkpoint, check_source, fingerprint, first_sentence, open_checkpoint
 from halbench.datasets import open_data
 from halbench.errors import InputError, did_you_mean
 from halbench.records import dumps, file_hash
@@ -121,68 +120,6 @@ def scored_batch(network: Any, batch: Mapping[str, Any]) -> Scored:
     return Scored(by_view(tokens.logp, batch["places"]), by_view(batch["reference"], batch["places"]), batch["rewards"])
 
 
-@torch.no_grad()
-def observed(scored: Scored, loss: Loss, altered: Sequence[str]) -> dict[str, float]:
-    """What is logged of a batch, as means over its pairs.
-
-    margin: how much more than the reference the policy prefers chosen to rejected. image_margin: how much likelier the
-    policy finds the chosen answer with the true image than with the altered one; image_accuracy: how often it does.
-    """
-    policy = {view: logps.sum() for view, logps in scored.policy.items()}
-    ratio = {view: scored.log_ratio(view) for view in scored.policy}
-    found = {**loss.terms}
-    for view, logps in scored.policy.items():
-        found |= {f"logp/{view}": policy[view], f"log_ratio/{view}": ratio[view], f"tokens/{view}": logps.mask.sum(-1)}
-    if "chosen" in ratio:
-        for view in ratio:
-            if view not in altered and view != "chosen":
-                found |= {"margin": ratio["chosen"] - ratio[view], "accuracy": ratio["chosen"] > ratio[view]}
-        for view in altered:
-            found[f"image_margin/{view}"] = policy["chosen"] - policy[view]
-            found[f"image_accuracy/{view}"] = policy["chosen"] > policy[view]
-    means = torch.stack([value.float().mean() for value in found.values()]).tolist()
-    return dict(zip(found, means, strict=True))
-
-
-class Watch:
-    """Adds up what is observed between two log rows."""
-
-    def __init__(self) -> None:
-        self.rows: list[dict[str, float]] = []
-        self.ids: list[str] = []
-        self.tokens = 0
-        self.since = time.monotonic()
-
-    def add(self, row: dict[str, float], ids: Sequence[str], tokens: int) -> None:
-        self.rows.append(row)
-        self.ids += ids
-        self.tokens += tokens
-
-    def take(self, accelerator: Any) -> dict[str, float]:
-        """Means over all micro-batches and processes since the last call, speed and peak memory."""
-        names = sorted({name for row in self.rows for name in row})
-        means = [sum(row[name] for row in self.rows) / len(self.rows) for name in names]
-        seconds = time.monotonic() - self.since
-        tokens = self.tokens
-        if accelerator.num_processes > 1:
-            *means, tokens = accelerator.reduce(torch.tensor([*means, tokens], device=accelerator.device)).tolist()
-            means = [total / accelerator.num_processes for total in means]
-        self.rows, self.ids, self.tokens, self.since = [], [], 0, time.monotonic()
-        return {
-            **dict(zip(names, means, strict=True)),
-            "tokens_per_second": tokens / seconds,
-            "peak_memory_gb": peak_memory(),
-        }
-
-
-def peak_memory() -> float:
-    """Most memory used so far, in GB: of the GPU where there is one, else of the process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / 1e9
-    scale = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there and in KiB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e9
-
-
 class PreferenceTrainer(Trainer):  # type: ignore[misc]
     """transformers.Trainer over views. order: pair indices of all epochs, one after the other."""
 
@@ -219,7 +156,7 @@ class PreferenceTrainer(Trainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: Mapping[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Mean loss of a batch of pairs."""
+        """Mean loss of a batch of pairs. An objective's online_loss, over the policy's own answers, is not in it yet."""
         scored = scored_batch(model, inputs)
         loss = self.objective.loss(scored, self.objective.config)
         preflight.check_finite(loss, self.state.global_step + 1, inputs["ids"])
@@ -356,7 +293,7 @@ def prepare(
             [seen[index] for index in used], {view: open_view(view).VERSION for view in objective.views}
         ),
         "seed": recipe.seed,
-        "model": fingerprint(source),
+        "model": weights_hash(network),
         "reference": cache.key,
         "packed": packed,
         "processes": arguments.world_size,
@@ -413,6 +350,13 @@ def checkpoint_source(model: str) -> str:
             f"{model} is an adapter; training starts from a whole checkpoint. Merge it into its base and save that first"
         )
     check_source(model)
+    if not Path(model).is_dir():
+        try:
+            transformers.AutoConfig.from_pretrained(model)  # from here on the hub's commit is known, see fingerprint
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{model} is no folder here, and the hub did not give it ({first_sentence(error)})"
+            ) from error
     return model
 
 
@@ -433,11 +377,16 @@ def training_arguments(plan: TrainingPlan) -> TrainingArguments:
         raise InputError(
             f"--batch-size {recipe.batch_size}: expected a multiple of {world} processes x --micro-batch-size {micro}"
         )
+    if plan.options.device not in (None, "cpu", "cuda"):
+        raise InputError(
+            f"device '{plan.options.device}': training takes cpu or cuda; choose a GPU with CUDA_VISIBLE_DEVICES, several "
+            "with torchrun --nproc_per_node N -m baselines train ..."
+        )
     schedulers = [kind.value for kind in transformers.SchedulerType]
     if recipe.lr_scheduler not in schedulers:
         raise InputError(f"lr_scheduler '{recipe.lr_scheduler}'{did_you_mean(recipe.lr_scheduler, schedulers)}")
     low = plan.options.dtype in ("auto", "bfloat16")
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(plan.out),
         num_train_epochs=1,  # one pass over the order of all epochs
         max_steps=recipe.max_steps or -1,
@@ -467,6 +416,9 @@ def training_arguments(plan: TrainingPlan) -> TrainingArguments:
         disable_tqdm=True,
         report_to=plan.report_to,
     )
+    if arguments.device.type == "cuda":
+        arguments._n_gpu = 1  # one process, one GPU: else the Trainer spreads batches over all by threads
+    return arguments
 
 
 def open_for_training(source: str, plan: TrainingPlan, arguments: TrainingArguments) -> Checkpoint:
@@ -485,6 +437,7 @@ def reference_identity(checkpoint: Checkpoint, arguments: TrainingArguments, pac
     """All that can change a reference log-prob of given tokens and image."""
     return {
         **checkpoint.identity,
+        "weights": weights_hash(checkpoint.network),
         "autocast": "bfloat16" if arguments.bf16 else "none",
         "attention": str(checkpoint.network.config.get_text_config()._attn_implementation),
         "device": arguments.device.type,

@@ -8,7 +8,7 @@ import torch
 
 from baselines.collation import Branch, Example, Sequence
 from baselines.logprobs import Tokens
-from baselines.reference import FLUSH, ReferenceCache, reference_values, survey
+from baselines.reference import FLUSH, ReferenceCache, reference_values, survey, weights_hash
 from halbench.errors import InputError
 
 IDENTITY = {"fingerprint": "abc", "dtype": "float32", "model": "my-folder"}
@@ -122,3 +122,12 @@ def test_a_view_that_comes_out_differently_is_found_out(tmp_path):
     fill(cache, Scorer())
     with pytest.raises(InputError, match="pair 1: its view 'chosen' is not the one"):
         reference_values([example(1, image="another crop")], cache)
+
+
+def test_a_change_in_one_layer_is_another_model():
+    network = torch.nn.Sequential(*[torch.nn.Linear(300, 300) for _ in range(3)])
+    before = weights_hash(network)
+    with torch.no_grad():
+        network[1].weight += 1e-3 * torch.randn(300, 1) @ torch.randn(1, 300)  # as merging an adapter does
+    assert weights_hash(network) != before
+    assert weights_hash(network.bfloat16()) != weights_hash(network.float())

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 import small_training
+import tiny_checkpoints
 import torch
 from safetensors.torch import load_file
 from small_training import RECIPE, log_rows, plan
@@ -109,6 +111,28 @@ def test_only_the_language_models_linear_layers_are_adapted(undisturbed):
     assert {name.rpartition(".")[2] for name in layers} == set(kinds)
     assert all(name.startswith("model.language_model.layers.") for name in layers)
     assert len(layers) == 2 * len(kinds)
+
+
+@pytest.mark.parametrize("family", ["llava_next", "idefics3", "smolvlm"])
+def test_other_families_train_the_same_way(family, pairs, tmp_path):
+    saved = getattr(tiny_checkpoints, family)(tmp_path / family)
+    trainer.train(plan("mdpo", saved, pairs, tmp_path / "out"), progress.silent)
+    rows = log_rows(tmp_path / "out")
+    assert rows[0]["loss"] == pytest.approx(3 * math.log(2), abs=1e-4)
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert "adapter" in open_checkpoint(str(tmp_path / "out"), CPU).identity
+
+
+def test_qwens_vision_tower_is_neither_adapted_nor_trained():
+    network, _ = tiny_checkpoints.qwen2_vl()
+    pattern = re.compile(adaptation.language_layers(network))
+    linear = [name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)]
+    found = [name for name in linear if pattern.fullmatch(name)]
+    assert found
+    assert all(name.startswith("model.language_model.layers.") for name in found)
+    adaptation.without_vision(network)
+    frozen = {name.split(".")[1] for name, weight in network.named_parameters() if not weight.requires_grad}
+    assert frozen == {"visual"}
 
 
 def test_an_interrupted_run_ends_with_the_same_bytes(undisturbed, model, pairs, tmp_path):
@@ -269,7 +293,7 @@ def test_an_objective_of_ones_own_is_one_file(model, pairs, tmp_path):
 
 def test_a_loss_that_does_not_start_where_it_must_stops_the_run(model, pairs, tmp_path):
     wanted = plan(own_objective(tmp_path, "-margin"), model, pairs, tmp_path / "out", settings={"start": 0.7})
-    with pytest.raises(InputError, match=r"must be 0.70000, found -?0.00000"):
+    with pytest.raises(InputError, match=r"must be 0.70000, found -?0.0000"):
         trainer.train(wanted, progress.silent)
 
 
@@ -337,6 +361,19 @@ def test_training_does_not_start_from_an_adapter(undisturbed, pairs, tmp_path):
 def test_a_batch_that_cannot_be_shared_out_is_refused(model, pairs, tmp_path):
     with pytest.raises(InputError, match="expected a multiple of 1 processes x --micro-batch-size 3"):
         trainer.train(plan("dpo", model, pairs, tmp_path / "out", replace(RECIPE, micro_batch_size=3)), progress.silent)
+
+
+def test_a_gpu_is_not_chosen_by_number(model, pairs, tmp_path):
+    wanted = replace(plan("dpo", model, pairs, tmp_path / "out"), options=BackendOptions(device="cuda:1"))
+    with pytest.raises(InputError, match="CUDA_VISIBLE_DEVICES"):
+        trainer.train(wanted, progress.silent)
+
+
+def test_an_unknown_schedule_is_refused(model, pairs, tmp_path):
+    with pytest.raises(InputError, match="lr_scheduler 'cosin'; did you mean 'cosine'"):
+        trainer.train(
+            plan("dpo", model, pairs, tmp_path / "out", replace(RECIPE, lr_scheduler="cosin")), progress.silent
+        )
 
 
 def test_four_bits_without_bitsandbytes_say_what_to_install(model, pairs, tmp_path):
