@@ -113,20 +113,29 @@ RECIPE_TYPES: Mapping[str, Any] = {f.name: get_type_hints(Recipe)[f.name] for f 
 
 def read_config(path: Path) -> dict[str, Any]:
     """Option -> value from a YAML file; unknown names and values of another kind are errors."""
+    return checked_options(path, read_yaml(path), [*WHAT, "settings", *RECIPE_TYPES])
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping that a YAML file holds."""
     try:
         found = yaml.safe_load(path.read_text("utf-8")) or {}
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: expected options as 'name: value', found {type(found).__name__}")
-    known = [*WHAT, "settings", *RECIPE_TYPES]
+    return found
+
+
+def checked_options(where: Path | str, found: Mapping[Any, Any], known: Sequence[str]) -> dict[str, Any]:
+    """The options with those of a recipe as its types want them; names that are not known are errors. where: for these."""
     for name in found:
         if name not in known:
-            raise InputError(f"{path}: unknown option '{name}'{did_you_mean(str(name), known)}")
-    return {name: _value(path, name, value) for name, value in found.items()}
+            raise InputError(f"{where}: unknown option '{name}'{did_you_mean(str(name), known)}")
+    return {name: _value(where, name, value) for name, value in found.items()}
 
 
-def _value(path: Path, name: str, value: Any) -> Any:
+def _value(where: Path | str, name: str, value: Any) -> Any:
     if name not in RECIPE_TYPES:
         return value
     kinds = get_args(RECIPE_TYPES[name]) or (RECIPE_TYPES[name],)
@@ -134,7 +143,7 @@ def _value(path: Path, name: str, value: Any) -> Any:
         try:
             return float(value)  # YAML reads 1e-5, without a point, as text
         except (TypeError, ValueError) as error:
-            raise InputError(f"{path}: {name}: expected a number, found {value!r}") from error
+            raise InputError(f"{where}: {name}: expected a number, found {value!r}") from error
     if type(value) not in kinds:
-        raise InputError(f"{path}: {name}: expected {kinds[0].__name__}, found {value!r}")
+        raise InputError(f"{where}: {name}: expected {kinds[0].__name__}, found {value!r}")
     return value

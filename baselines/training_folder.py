@@ -26,18 +26,18 @@ LOG = "log.jsonl"
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Only one run at a time writes a training folder, and never into somebody else's files."""
+def held(folder: Path, file: str = FILE) -> Iterator[None]:
+    """Only one run at a time writes a training folder, and never into somebody else's files. file: that marks it as ours."""
     try:
-        if not (folder / FILE).is_file() and folder.is_dir() and any(entry.name != LOCK for entry in folder.iterdir()):
-            raise InputError(f"{folder} is not empty and holds no {FILE}. Choose another --out")
+        if not (folder / file).is_file() and folder.is_dir() and any(entry.name != LOCK for entry in folder.iterdir()):
+            raise InputError(f"{folder} is not empty and holds no {file}. Choose another --out")
         folder.mkdir(parents=True, exist_ok=True)
         opened = (folder / LOCK).open("w")
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}). Choose another --out") from error
-    with opened as file:
+    with opened as lock:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InputError(f"{folder}: another halbench trains here; wait for it or choose another --out") from error
         yield

@@ -34,6 +34,7 @@ class Data:
 
     root: Path
     images: Path | None = None
+    cache: Path | None = None
 
     def file(self, name: str) -> Path:
         """The path of a data file such as "amber/annotations.json"; MissingData says how to get it."""
@@ -42,6 +43,10 @@ class Data:
             raise MissingData(f"{path} is missing. Get it with: halbench data fetch {name.split('/')[0]}")
         return path
 
+    def made(self, name: str) -> Path:
+        """Where a file lies that halbench makes itself: not in HALBENCH_DATA, which may be shared and read-only."""
+        return (self.cache or self.root) / name
+
     def image_folder(self, suite: str) -> Path:
         """Where the images of a suite lie: --images DIR, else images/ in the suite's own folder. It may not exist."""
         return self.images or self.root / suite / "images"
@@ -49,8 +54,8 @@ class Data:
 
 def open_data(root: Path | None = None, images: Path | None = None) -> Data:
     """The data folder: the one named, else HALBENCH_DATA, else the user's cache directory."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Data(root or Path(os.environ.get("HALBENCH_DATA") or cache / "halbench"), images)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "halbench"
+    return Data(root or Path(os.environ.get("HALBENCH_DATA") or cache), images, root or cache)
 
 
 @dataclass(frozen=True)

@@ -156,13 +156,15 @@ def test_answers_agree_with_the_scene():
     assert len(dict(asked)) == len(asked), "one question, two answers"
 
 
-def test_what_is_left_is_asked_of_single_objects_in_different_columns():
+def test_left_and_right_are_asked_of_single_objects_in_different_columns():
     random = np.random.default_rng(0)
     beside = scene_of("cup", "bowl", cells=(4, 7))
     asked = {question.text: question.answer for _ in range(40) if (question := ask("relation", beside, WORLD, random))}
     assert asked == {
         "Is the cup to the left of the bowl?": "yes",
+        "Is the bowl to the right of the cup?": "yes",
         "Is the bowl to the left of the cup?": "no",
+        "Is the cup to the right of the bowl?": "no",
     }
     assert ask("relation", scene_of("cup", "bowl", cells=(1, 5)), WORLD, random) is None
     assert ask("relation", scene_of("cup", "cup", "bowl"), WORLD, random) is None

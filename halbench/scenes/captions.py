@@ -146,10 +146,11 @@ def relation(scene: Scene, parameters: WorldParameters, wanted: bool, random: np
     ordered = [(left, right) for left in columns for right in columns if columns[left] < columns[right]]
     if not ordered:
         return None
-    names = ordered[int(random.integers(len(ordered)))]
-    first, second = names if wanted else reversed(names)
+    left, right = ordered[int(random.integers(len(ordered)))]
+    side = str(random.choice(["left", "right"]))
+    first, second = (left, right) if (side == "left") == wanted else (right, left)
     return Question(
-        "relation", f"Is the {first} to the left of the {second}?", "yes" if wanted else "no", (first, second)
+        "relation", f"Is the {first} to the {side} of the {second}?", "yes" if wanted else "no", (first, second)
     )
 
 

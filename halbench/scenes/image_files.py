@@ -23,8 +23,8 @@ def image_name(scene: Scene) -> str:
 
 
 def image_folder(root: Path, parameters: WorldParameters, seed: int) -> Path:
-    """Where the evaluation images of a world and seed lie in the data folder."""
-    return root / "scenes" / f"{world_hash(parameters)}-{seed}"
+    """Where the evaluation images of a world and seed lie below the folder of all scenes."""
+    return root / f"{world_hash(parameters)}-{seed}"
 
 
 def write_images(folder: Path, scenes: Sequence[Scene], parameters: WorldParameters) -> list[Path]:

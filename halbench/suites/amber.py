@@ -208,7 +208,8 @@ def spacy_similarity(data: Data, vocabulary: frozenset[str]) -> dict[str, frozen
             f"similarity=spacy needs: pip install 'halbench[spacy]' && python -m spacy download {name}"
         ) from error
     version = f"{name}-{pipeline.meta['version']}"
-    path = data.root / "amber" / f"similarity_{version}.json"
+    path = data.made(f"amber/similarity_{version}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file():
         documents = {word: pipeline(word) for word in sorted(vocabulary)}
         pairs = [

@@ -45,7 +45,7 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
     if options.scenes < 1 or options.seed < 0:
         raise InputError(f"scenes={options.scenes}, seed={options.seed}: expected at least 1 scene and a seed from 0")
     scenes = sample_scenes(WORLD, options.seed, "evaluation", range(options.scenes))
-    folder = image_folder(data.root, WORLD, options.seed)
+    folder = image_folder(data.made("scenes"), WORLD, options.seed)
     if rows is None:
         write_images(folder, scenes, WORLD)
     items = [item for scene in scenes for item in scene_items(scene, folder / image_name(scene))]

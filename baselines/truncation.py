@@ -1,0 +1,52 @@
+"""The truncation control: the base model's own answers with their last sentence dropped.
+
+Hallucinations gather at the end of descriptions, so whatever makes answers shorter lowers CHAIR. An objective that does
+not beat this control has taught the model to stop early, and nothing about images.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from halbench.datasets import Data
+from halbench.evaluation import NO_VERDICTS, Evaluation, evaluate, load_suite, read_run, run_settings, write_evaluation
+from halbench.records import write_jsonl
+from halbench.run_folder import RunFolder
+from halbench.types import Response
+
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+MARK = {"altered": "last sentence of each answer dropped, where it has two or more"}
+
+
+def without_last_sentence(text: str) -> str:
+    """The text up to its last sentence; a single sentence stays, since an empty answer is another failure."""
+    sentences = SENTENCE_END.split(text.strip())
+    return text if len(sentences) < 2 else text.strip()[: -len(sentences[-1])].rstrip()
+
+
+def truncated(responses: Sequence[Response]) -> list[Response]:
+    """The responses, those that lost a sentence without what was true of the whole."""
+    short = {response.item: without_last_sentence(response.text) for response in responses}
+    return [
+        response
+        if short[response.item] == response.text
+        else replace(response, text=short[response.item], tokens=None, finish=None)
+        for response in responses
+    ]
+
+
+def truncated_run(suite_name: str, base: Path, out: Path, data: Data) -> Evaluation:
+    """The control as a run folder of its own, made from the base's; its model says what was done."""
+    suite = load_suite(suite_name)
+    stored = read_run(suite, [], data, RunFolder(base))
+    model = {**stored.model, **MARK}
+    settings = run_settings(suite_name, suite, stored.options, stored.task, model, stored.decoding, stored.limit)
+    responses = truncated(stored.responses)
+    folder = RunFolder(out)
+    with folder.lock():
+        folder.begin(settings)
+        write_jsonl(folder.responses_path, responses)
+        evaluation = evaluate(suite, stored.task, responses, stored.decoding, NO_VERDICTS)
+        write_evaluation(folder, settings, evaluation)
+    return evaluation
