@@ -85,6 +85,12 @@ def progress_on_stderr(total: int, finished: int) -> AbstractContextManager[Call
 
 
 @contextmanager
+def silence(total: int, finished: int) -> Iterator[Callable[[Response], None]]:
+    """No display: another process shows how it goes."""
+    yield lambda response: None
+
+
+@contextmanager
 def progress_bar(total: int, finished: int) -> Iterator[Callable[[Response], None]]:
     """A rich bar, for people."""
     from rich.console import Console

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,9 @@ from halbench.evaluation import (
     stored_verdicts,
     write_evaluation,
 )
-from halbench.generation import generate
+from halbench.generation import generate, latest, silence
 from halbench.judge import JudgeOptions
+from halbench.ranks import Ranks, gather, join_ranks, part_folder, share
 from halbench.run_folder import RunFolder
 from halbench.suite_options import parse_arguments, parse_options
 from halbench.types import BackendOptions, Decoding, Response, Suite, Task
@@ -60,23 +62,25 @@ class Generated:
     settings: Mapping[str, Any]
 
 
-def generate_run(plan: Plan) -> Generated:
-    """Let the model answer all items that the run folder holds no answer to."""
+def generate_run(plan: Plan) -> Generated | None:
+    """Let the model answer all items that the run folder holds no answer to. None on all but the first of several ranks."""
     suite, options, task = planned(plan)
-    folder = RunFolder(plan.out or default_folder(plan.model, suite))
-    with folder.lock():
-        return _generate(plan, suite, options, task, folder)
+    folder, ranks = RunFolder(plan.out or default_folder(plan.model, suite)), join_ranks()
+    with folder.lock() if ranks.first else nullcontext():
+        return _generate(plan, suite, options, task, folder, ranks)
 
 
 def run(
     plan: Plan, judge: JudgeOptions | None, judge_prompt: Path | None, judgements: Path | None
-) -> tuple[Evaluation, RunFolder]:
-    """Generate, judge and score."""
+) -> tuple[Evaluation, RunFolder] | None:
+    """Generate, judge and score. None on all but the first of several ranks, which only generate."""
     suite, options, task = planned(plan)
     check_judge(suite, options, task, judgements, judge)
-    folder = RunFolder(plan.out or default_folder(plan.model, suite))
-    with folder.lock():
-        done = _generate(plan, suite, options, task, folder)
+    folder, ranks = RunFolder(plan.out or default_folder(plan.model, suite)), join_ranks()
+    with folder.lock() if ranks.first else nullcontext():
+        done = _generate(plan, suite, options, task, folder, ranks)
+        if done is None:
+            return None
         verdicts = NO_VERDICTS
         if judgements:
             verdicts = stored_verdicts(judgements, task, done.responses, judge_prompt)
@@ -103,13 +107,27 @@ def planned(plan: Plan) -> tuple[Suite, Any, Task]:
     return suite, options, task
 
 
-def _generate(plan: Plan, suite: Suite, options: Any, task: Task, folder: RunFolder) -> Generated:
+def _generate(plan: Plan, suite: Suite, options: Any, task: Task, folder: RunFolder, ranks: Ranks) -> Generated | None:
     decoding = with_arguments(suite.decoding, plan.gen_kwargs)
     backend = plugins.load("halbench.backends", plan.backend).open_backend(plan.model, plan.backend_options)
     model = {**backend.identity(), "seed": str(plan.backend_options.seed)}
     settings = run_settings(plan.suite, suite, options, task, model, decoding, plan.limit)
-    folder.begin(settings)
-    responses = generate(task.items, backend, decoding, folder)
+    if ranks.first:
+        folder.begin(settings)
+        gather(folder)
+    if ranks.world > 1:
+        ranks.wait()
+        held = latest(folder.read(Response, folder.responses_path))
+        mine = [item for item in share(task.items, ranks) if item.id not in held or held[item.id].state == "error"]
+        generate(mine, backend, decoding, part_folder(folder, ranks), None if ranks.first else silence)
+        ranks.wait()
+        if not ranks.first:
+            return None
+        gather(folder)
+        held = latest(folder.read(Response, folder.responses_path))
+        responses = [held[item.id] for item in task.items]
+    else:
+        responses = generate(task.items, backend, decoding, folder)
     folder.write_manifest({"status": "generated", "settings": settings, "environment": environment()})
     return Generated(suite, task, decoding, responses, folder, settings)
 

@@ -18,6 +18,7 @@ adapter folder that can be merged into its base. Conventions:
 """
 
 import logging
+import os
 import re
 import sys
 import warnings
@@ -216,7 +217,7 @@ def chosen_device(name: str | None) -> torch.device | None:
     if name == "auto":
         return None
     try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        device = torch.device(name or default_device())
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(
@@ -224,6 +225,11 @@ def chosen_device(name: str | None) -> torch.device | None:
             "and this build of torch have them"
         ) from error
     return device
+
+
+def default_device() -> str:
+    """The GPU of this process where there is one (torchrun numbers them), else the CPU."""
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
 
 
 def chosen_dtype(name: str, device: torch.device | None) -> Any:

@@ -47,6 +47,8 @@ def generate(
         images,
     )
     done = running.generate_run(plan)
+    if done is None:  # not the first rank of several
+        return
     states = Counter(response.state for response in done.responses)
     print(
         f"{done.folder.responses_path}: {len(done.responses)} responses ({', '.join(f'{n} {state}' for state, n in states.items())})"

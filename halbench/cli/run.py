@@ -59,7 +59,10 @@ def run(
         images,
     )
     options = shared.judge_options(judge, judge_base_url, judge_concurrency, judge_kwargs)
-    evaluation, folder = running.run(plan, options, judge_prompt, judgements)
+    done = running.run(plan, options, judge_prompt, judgements)
+    if done is None:  # not the first rank of several
+        return
+    evaluation, folder = done
     code = report(evaluation, as_json)
     print(f"halbench: run folder {folder.path}", file=sys.stderr)
     raise typer.Exit(code)

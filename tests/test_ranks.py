@@ -1,0 +1,67 @@
+"""Several processes on one run: shares by image, rows merged once, and the same results as one process."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from halbench.ranks import Ranks, gather, share
+from halbench.records import write_jsonl
+from halbench.run_folder import RunFolder
+from halbench.types import Item, Response
+
+ITEMS = [Item(f"{image}/{n}", Path(f"{image}.png"), "?", None, "all") for n in range(3) for image in range(5)]
+
+
+def rows(path: Path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 7])
+def test_shares_split_the_items_and_no_image(world):
+    shares = [share(ITEMS, Ranks(rank, world)) for rank in range(world)]
+    assert sorted(item.id for part in shares for item in part) == sorted(item.id for item in ITEMS)
+    images = [{item.image for item in part} for part in shares]
+    assert sum(map(len, images)) == 5
+
+
+def test_gathering_that_was_stopped_half_way_ends_with_each_row_once(tmp_path):
+    folder = RunFolder(tmp_path)
+    write_jsonl(folder.responses_path, [Response("a", "one")])
+    write_jsonl(tmp_path / "responses.rank-0.jsonl", [Response("a", "one"), Response("b", "two")])
+    write_jsonl(tmp_path / "responses.rank-1.jsonl", [Response("c", "three")])
+    (tmp_path / "responses.rank-1.jsonl").open("a").write('{"item": "d", "te')
+    gather(folder)
+    gather(folder)
+    assert [row["item"] for row in rows(folder.responses_path)] == ["a", "b", "c"]
+    assert not list(tmp_path.glob("responses.rank-*"))
+
+
+@pytest.mark.slow
+def test_two_ranks_give_what_one_process_gives_and_a_killed_pair_goes_on(tmp_path):
+    arguments = ["-m", "halbench", "run", "--model", "scenes:base", "--suite", "scenes", "--set", "scenes=24"]
+    arguments += ["--data", str(tmp_path / "data"), "--batch-size", "8", "--device", "cpu"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    one = subprocess.run([sys.executable, *arguments, "--out", tmp_path / "one"], capture_output=True, text=True)
+    assert one.returncode == 0, one.stderr
+    two = subprocess.run([*torchrun, *arguments, "--out", tmp_path / "two"], capture_output=True, text=True)
+    assert two.returncode == 0, two.stderr
+    assert two.stdout == one.stdout
+    ranks = [int(row["item"].split("/")[0]) % 2 for row in rows(tmp_path / "two/responses.jsonl")]
+    assert ranks == sorted(ranks), "each rank's rows stand together: there were not two of them"
+    assert set(ranks) == {0, 1}
+    answers = [{row["item"]: row["text"] for row in rows(tmp_path / run / "responses.jsonl")} for run in ("one", "two")]
+    assert answers[0] == answers[1]
+    assert (tmp_path / "two/results.json").read_text() == (tmp_path / "one/results.json").read_text()
+
+    # What a killed pair of ranks leaves: some rows merged, some in rank files, one torn.
+    whole = (tmp_path / "two/responses.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "two/responses.jsonl").write_text("".join(whole[:20]))
+    (tmp_path / "two/responses.rank-1.jsonl").write_text("".join(whole[20:30]) + whole[30][:15])
+    again = subprocess.run([*torchrun, *arguments, "--out", tmp_path / "two"], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "two/responses.jsonl").read_text().startswith("".join(whole[:30]))
+    assert len(rows(tmp_path / "two/responses.jsonl")) == len(whole)
+    assert again.stdout == one.stdout
