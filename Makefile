@@ -15,6 +15,17 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(RUN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[dev]'
 	touch $@
 
+# The embedded world: run the shipped checkpoint, look at what it says, tune it on preference pairs, compare.
+DEMO = out/demo
+demo: $(VENV)/.ready
+	$(RUN)/halbench run --model scenes:base --suite scenes --out $(DEMO)/base
+	$(RUN)/halbench scenes sheet $(DEMO)/base --out $(DEMO)/scenes.png
+	test -d $(DEMO)/pairs || $(RUN)/halbench scenes pairs --pairs 400 --out $(DEMO)/pairs
+	$(RUN)/halbench train --objective mdpo --config experiments/scenes_train.yaml --data $(DEMO)/pairs --out $(DEMO)/mdpo
+	$(RUN)/halbench run --model $(DEMO)/mdpo --suite scenes --out $(DEMO)/mdpo-run
+	$(RUN)/halbench compare $(DEMO)/base $(DEMO)/mdpo-run
+	@echo "Twelve scenes with what the checkpoint said of them, hallucinations in red: $(DEMO)/scenes.png"
+
 test: $(VENV)/.ready
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .

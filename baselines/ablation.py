@@ -300,7 +300,8 @@ def unseeded(training: Mapping[str, Any]) -> dict[str, Any]:
 def describe(record: Mapping[str, Any]) -> str:
     """What is to be known of the data behind the table, as lines for people."""
     found, pairs = record["identity"], record["settings"]["pairs"]["hash"]
-    lines = [f"data: pairs {pairs}, the same for all {found['cells']} cells"] if found["identical"] else []
+    lines = ["truncated base: the base's own answers without their last sentence"]
+    lines += [f"data: pairs {pairs}, the same for all {found['cells']} cells"] if found["identical"] else []
     lines += [f"data of {name} differ: {'; '.join(apart)}" for name, apart in found["differences"].items()]
     reasons: dict[str, list[str]] = {}
     for name, reason in found["intended"].items():

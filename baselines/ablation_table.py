@@ -35,7 +35,7 @@ def table(experiment: Experiment, place: Place, record: Mapping[str, Any]) -> li
     rows: list[dict[str, Any]] = [
         {"row": "base", "metrics": summaries([base], base, columns)},
         {
-            "row": "base, last sentence dropped",
+            "row": "truncated base",
             "metrics": summaries([read_results(place.truncated, signature)], base, columns),
         },
     ]
@@ -92,10 +92,13 @@ def mean_of(values: Sequence[float | None]) -> float | None:
 
 
 def print_ablation(rows: Sequence[Mapping[str, Any]], title: str) -> None:
-    """Up to four lines a row: mean, range over seeds, interval, difference to base."""
+    """Up to four lines a row: mean, range over seeds, interval, difference to base. Columns go by their metric's name alone
+    where that is enough."""
     metrics = rows[0]["metrics"]
+    names = [column.partition("/")[2] for column in metrics]
     headings = {"": "left", " ": "left"} | {
-        metric_label(column, found["better"]): "right" for column, found in metrics.items()
+        metric_label(column if names.count(name) > 1 else name, found["better"]): "right"
+        for name, (column, found) in zip(names, metrics.items(), strict=True)
     }
     rates = {row["learning_rate"] for row in rows if "learning_rate" in row}
     lines: list[list[str]] = []
@@ -112,7 +115,11 @@ def row_lines(row: Mapping[str, Any], with_rate: bool) -> list[list[str]]:
     value = f"mean of {len(seeds)} seeds" if len(seeds) > 1 else "value"
     lines = [
         [name, value, *(format_value(cell["mean"], cell["unit"]) for cell in cells)],
-        ["", "95% interval", *(format_interval(cell["low"], cell["high"], cell["unit"]) for cell in cells)],
+        [
+            "",
+            "their mean 95% interval" if len(seeds) > 1 else "95% interval",
+            *(format_interval(cell["low"], cell["high"], cell["unit"]) for cell in cells),
+        ],
     ]
     if len(seeds) > 1:
         spread = (format_interval(cell["min"], cell["max"], cell["unit"]) for cell in cells)

@@ -61,6 +61,7 @@ def describe(identity: Mapping[str, Any]) -> str:
         ),
         ("model", identity["model"]),
         ("reference", identity["reference"]),
+        *((("questions", identity["questions"]),) if "questions" in identity else ()),
         ("seed", str(identity["seed"])),
     ]
     return "\n".join(f"{name:<22}{value}" for name, value in rows)

@@ -27,7 +27,10 @@ class Recipe:
     batch_size: pairs per step, whatever the number of processes. micro_batch_size: pairs per forward pass and process;
     None: all of a process's share. order: "shuffled" or "curriculum"; None leaves it to the objective. max_length: tokens
     of prompt and answer, the image's included; None: what the model's positions allow. Longer pairs are left out and
-    counted; nothing is cut. full: all weights but the vision tower's, instead of an adapter.
+    counted; nothing is cut. full: all weights but the vision tower's, instead of an adapter. online: what an objective with
+    online groups (MBPO) asks the policy in each step: "scenes" or a JSONL file, see questions.py; None asks nothing, and other
+    objectives leave it unused.
+    online_per_step: questions per step, each answered as often as the objective's group_size says.
     """
 
     epochs: int = 3
@@ -47,6 +50,9 @@ class Recipe:
     gradient_checkpointing: bool = False
     order: str | None = None
     max_length: int | None = None
+    online: str | None = None
+    online_per_step: int = 4
+    online_temperature: float = 1.0
     max_steps: int | None = None
     save_steps: int = 50
     seed: int = 0

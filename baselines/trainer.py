@@ -29,8 +29,10 @@ from baselines.logprobs import PACKED, Tokens, by_view, scoring
 from baselines.noise import model_pixels
 from baselines.preferences import PreferenceSet, read_pairs
 from baselines.progress import Advance, Show
+from baselines.questions import questions_hash, read_questions
 from baselines.recipes import Recipe, TrainingPlan, default_cache
 from baselines.reference import ReferenceCache, Surveyed, reference_values, survey, weights_hash
+from baselines.rollouts import OnlineLoss, Rollouts, described
 from baselines.types import Loss, Pair, Scored
 from baselines.variants import Tools, make_variant, open_tools, open_view
 from baselines.watch import Watch, observed
@@ -52,6 +54,7 @@ class Objective:
     config: Any
     loss: Callable[[Scored, Any], Loss]
     loss_at_start: Callable[[Any], float | None]
+    online_loss: OnlineLoss | None = None
 
 
 def open_objective(name: str, values: Mapping[str, Any]) -> Objective:
@@ -62,7 +65,9 @@ def open_objective(name: str, values: Mapping[str, Any]) -> Objective:
         if key not in known:
             raise InputError(f"objective '{name}' has no setting '{key}'{did_you_mean(key, known)}")
     config = module.Config(**{key: setting_value(known[key], value) for key, value in values.items()})
-    return Objective(name, tuple(module.VIEWS), config, module.loss, module.loss_at_start)
+    return Objective(
+        name, tuple(module.VIEWS), config, module.loss, module.loss_at_start, getattr(module, "online_loss", None)
+    )
 
 
 def setting_value(setting: Field[Any], value: Any) -> Any:
@@ -132,10 +137,13 @@ class PreferenceTrainer(Trainer):  # type: ignore[misc]
         order: Sequence[int],
         objective: Objective,
         log_path: Path,
+        rollouts: Rollouts | None = None,
         **others: Any,
     ) -> None:
         super().__init__(network, arguments, data_collator=batches, train_dataset=data, **others)
         self.order, self.objective, self.log_path = order, objective, log_path
+        self.rollouts = rollouts
+        self.rolled = (-1, 0)  # step, and how many micro-batches of it have had their rollouts
         self.watch = Watch()
         # Else the loss of accumulated micro-batches would be added up instead of averaged.
         self.model_accepts_loss_kwargs = False
@@ -156,7 +164,7 @@ class PreferenceTrainer(Trainer):  # type: ignore[misc]
     def compute_loss(
         self, model: Any, inputs: Mapping[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Mean loss of a batch of pairs. An objective's online_loss, over the policy's own answers, is not in it yet."""
+        """Mean loss of a batch of pairs, and that of the policy's own answers where the objective learns from them."""
         scored = scored_batch(model, inputs)
         loss = self.objective.loss(scored, self.objective.config)
         preflight.check_finite(loss, self.state.global_step + 1, inputs["ids"])
@@ -164,9 +172,25 @@ class PreferenceTrainer(Trainer):  # type: ignore[misc]
             expected = self.objective.loss_at_start(self.objective.config)
             preflight.check_start(scored, loss, expected, inputs["ids"], precision(self.args, model))
         tokens = int(inputs["arguments"]["inputs"]["attention_mask"].sum())
-        self.watch.add(observed(scored, loss, inputs["altered"]), inputs["ids"], tokens)
-        mean = loss.per_pair.mean()
+        row, mean = observed(scored, loss, inputs["altered"]), loss.per_pair.mean()
+        if self.rollouts is not None:
+            online = self.online(model, self.rollouts)
+            row |= described(online)
+            mean = mean + online.per_pair.mean()
+        self.watch.add(row, inputs["ids"], tokens)
         return (mean, scored) if return_outputs else mean
+
+    def online(self, model: Any, rollouts: Rollouts) -> Loss:
+        """The loss of this micro-batch's share of the step's rollouts."""
+        step = self.state.global_step
+        part = self.rolled[1] + 1 if self.rolled[0] == step else 0
+        self.rolled = step, part
+        found = rollouts(self.accelerator.unwrap_model(model), step, part)
+        if not torch.isfinite(found.per_pair.detach()).all():
+            raise InputError(
+                f"step {step + 1}: the loss of rollouts is not finite. The last checkpoint is sound; lower the learning rate"
+            )
+        return found
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add what was watched, and write a row of log.jsonl."""
@@ -216,6 +240,7 @@ class Prepared:
     batches: Batches
     order: Sequence[Sequence[int]]
     proof: Mapping[str, Any]
+    rollouts: Rollouts | None
 
 
 def train(plan: TrainingPlan, show: Show) -> dict[str, Any]:
@@ -299,7 +324,41 @@ def prepare(
         "processes": arguments.world_size,
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},
     }
-    return Prepared(checkpoint, network, data, batches, order, proof)
+    rollouts = open_rollouts(objective, recipe, data.encoder, batches.pad_id, arguments, root)
+    if rollouts:
+        proof["questions"] = questions_hash(rollouts.questions)
+    return Prepared(checkpoint, network, data, batches, order, proof, rollouts)
+
+
+def open_rollouts(
+    objective: Objective, recipe: Recipe, encoder: Encoder, pad_id: int, arguments: TrainingArguments, cache: Path
+) -> Rollouts | None:
+    """What the policy is asked in each step; None where the recipe asks nothing, or the objective does not listen."""
+    size = getattr(objective.config, "group_size", 0)
+    if recipe.online is None or objective.online_loss is None or not size:
+        return None
+    if recipe.full or arguments.world_size > 1:
+        raise InputError(
+            "--online needs an adapter, without which there is no reference at hand for new answers, and one process; "
+            "leave --full or torchrun away, or say --set group_size=0"
+        )
+    per_call, rest = divmod(recipe.online_per_step, arguments.gradient_accumulation_steps)
+    if rest or not per_call:
+        raise InputError(
+            f"--online-per-step {recipe.online_per_step}: expected a multiple of the step's "
+            f"{arguments.gradient_accumulation_steps} micro-batches"
+        )
+    return Rollouts(
+        questions=read_questions(recipe.online, recipe.seed, cache),
+        encoder=encoder,
+        loss=objective.online_loss,
+        config=objective.config,
+        per_call=per_call,
+        size=size,
+        seed=recipe.seed,
+        temperature=recipe.online_temperature,
+        pad_id=pad_id,
+    )
 
 
 def adapted(network: Any, recipe: Recipe, source: str) -> Any:
@@ -329,7 +388,9 @@ def run(
     """Train to the end, from the last whole checkpoint where there is one; returns the number of steps."""
     flat = [index for epoch in prepared.order for index in epoch]
     log_path = plan.out / training_folder.LOG
-    trainer = PreferenceTrainer(trained, arguments, prepared.data, prepared.batches, flat, objective, log_path)
+    trainer = PreferenceTrainer(
+        trained, arguments, prepared.data, prepared.batches, flat, objective, log_path, prepared.rollouts
+    )
     trainer.remove_callback(transformers.PrinterCallback)
     last = training_folder.last_checkpoint(plan.out, arguments.world_size)
     done = int(last.name.rpartition("-")[2]) if last else 0

@@ -197,7 +197,7 @@ def test_a_cell_that_fails_is_recorded_and_the_others_go_on(finished):
 def test_base_and_truncation_control_stand_beside_the_objectives(finished):
     folder, done = finished
     printed = json.loads(done.stdout)
-    assert [row["row"] for row in printed["rows"]] == ["base", "base, last sentence dropped", "dpo"]
+    assert [row["row"] for row in printed["rows"]] == ["base", "truncated base", "dpo"]
     assert list(printed["rows"][0]["metrics"]) == ["descriptions/chair", "questions/accuracy"]
     model = json.loads((folder / "out/truncated/run/manifest.json").read_text())["settings"]["model"]
     assert "last sentence" in model["altered"]

@@ -16,6 +16,9 @@ from halbench.running import with_arguments
 from halbench.types import Decoding
 
 
+pytestmark = pytest.mark.slow  # each test starts several processes that load torch
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     return llava(tmp_path_factory.mktemp("checkpoint"))

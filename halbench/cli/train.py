@@ -46,6 +46,15 @@ def train(
     max_length: Annotated[
         int | None, typer.Option("--max-length", min=1, help="Longer pairs are left out. Default: the model's limit.")
     ] = None,
+    online: Annotated[
+        str | None,
+        typer.Option(
+            "--online", help="Closed questions for MBPO's online groups: scenes, or a JSONL file.", metavar="QUESTIONS"
+        ),
+    ] = None,
+    online_per_step: Annotated[
+        int | None, typer.Option("--online-per-step", min=1, help="Questions per step. Default: 4.")
+    ] = None,
     lora_r: Annotated[int | None, typer.Option("--lora-r", min=1, help="Default: 64.")] = None,
     lora_alpha: Annotated[int | None, typer.Option("--lora-alpha", min=1, help="Default: 128.")] = None,
     full: Annotated[
@@ -96,6 +105,8 @@ def train(
         "micro_batch_size": micro_batch_size,
         "order": order,
         "max_length": max_length,
+        "online": online,
+        "online_per_step": online_per_step,
         "lora_r": lora_r,
         "lora_alpha": lora_alpha,
         "full": full,
