@@ -15,7 +15,6 @@ from halbench.errors import InputError
 from halbench.running import with_arguments
 from halbench.types import Decoding
 
-
 pytestmark = pytest.mark.slow  # each test starts several processes that load torch
 
 
