@@ -9,6 +9,10 @@ import pytest
 
 from halbench.datasets import Data
 
+if os.environ.get("HALBENCH_DATA"):
+    # Some tests run the command line in another folder, where a relative path would mean another place.
+    os.environ["HALBENCH_DATA"] = str(Path(os.environ["HALBENCH_DATA"]).resolve())
+
 
 @pytest.fixture(scope="session")
 def data() -> Data:
