@@ -69,7 +69,10 @@ def blaming_damaged_data(suite: Suite, data: Data) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        states = file_states(read_sources().of(suite.name), data)
+        sources = read_sources()
+        if suite.name not in sources.suites():  # a user's own suite, whose error is its own
+            raise
+        states = file_states(sources.of(suite.name), data)
         damaged = next((state for state in states if state.state == "differs"), None)
         if damaged is None:
             raise
