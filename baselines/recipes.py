@@ -31,6 +31,8 @@ class Recipe:
     online groups (MBPO) asks the policy in each step: "scenes" or a JSONL file, see questions.py; None asks nothing, and other
     objectives leave it unused.
     online_per_step: questions per step, each answered as often as the objective's group_size says.
+    detector, segmenter: models that find key objects in pairs without boxes, see grounding.py. word_vectors: spaCy model for
+    the similarity of key words, see keywords.py. Views that look for no key objects leave all three unused.
     """
 
     epochs: int = 3
@@ -53,6 +55,9 @@ class Recipe:
     online: str | None = None
     online_per_step: int = 4
     online_temperature: float = 1.0
+    detector: str | None = None
+    segmenter: str | None = None
+    word_vectors: str | None = None
     max_steps: int | None = None
     save_steps: int = 50
     seed: int = 0
@@ -110,6 +115,8 @@ def plan(
     recipe = Recipe(**{name: merged[name] for name in RECIPE_TYPES if name in merged})
     if recipe.full and recipe.load_in_4bit:
         raise InputError("--full and --load-in-4bit exclude each other: 4-bit weights cannot be trained, only adapted")
+    if recipe.segmenter and not recipe.detector:
+        raise InputError("--segmenter needs --detector, which finds what is outlined")
     objective, model, data, out = (str(merged[name]) for name in WHAT)
     return TrainingPlan(objective, model, data, Path(out), cache, recipe, settings, options, images, workers, report_to)
 

@@ -34,7 +34,7 @@ from baselines.recipes import Recipe, TrainingPlan, default_cache
 from baselines.reference import ReferenceCache, Surveyed, reference_values, survey, weights_hash
 from baselines.rollouts import OnlineLoss, Rollouts, described
 from baselines.types import Loss, Pair, Scored
-from baselines.variants import Tools, make_variant, open_tools, open_view
+from baselines.variants import Tools, make_variant, open_tools, open_view, used_models, with_detection
 from baselines.watch import Watch, observed
 from halbench import plugins
 from halbench.backends.hf import Checkpoint, check_source, fingerprint, first_sentence, open_checkpoint
@@ -297,6 +297,9 @@ def prepare(
         reference=ReferenceModel(checkpoint),
         cache=root / "variants",
     )
+    tools = with_detection(
+        tools, objective.views, recipe.detector, recipe.segmenter, recipe.word_vectors, str(arguments.device)
+    )
     tools = open_tools(objective.views, pairs.pairs, open_data(), tools)
     data = PairViews(pairs.pairs, objective.views, recipe.seed, tools, Encoder(checkpoint, packed))
     cache = ReferenceCache(root, reference_identity(checkpoint, arguments, packed))
@@ -526,7 +529,7 @@ def survey_all(
     chunks = [list(range(start, min(start + size, len(data)))) for start in range(0, len(data), size)]
     own = chunks[arguments.process_index :: arguments.world_size]
     # Views that ask a model are made in this process, which holds it; training then finds them in the cache.
-    asks_model = any("reference" in open_view(view).NEEDS for view in data.views)
+    asks_model = any(getattr(data.tools, model) for view in data.views for model in used_models(open_view(view)))
     workers = 0 if asks_model else plan.workers
     loader = DataLoader(data, batch_sampler=own, collate_fn=list, num_workers=workers)
     cast = torch.autocast(arguments.device.type, torch.bfloat16, enabled=arguments.bf16)

@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from baselines.keywords import LETTERS, WordSimilarity
+from baselines.keywords import word_vectors as open_word_vectors
 from baselines.noise import CLIP_336, ModelPixels
 from baselines.preferences import open_image, pair_digest
 from baselines.regions import Grounder
@@ -82,6 +83,31 @@ def open_tools(views: Iterable[str], pairs: Sequence[Pair], data: Data, tools: T
     return replace(tools or Tools(), pairs=pairs, language=language)
 
 
+def with_detection(
+    tools: Tools,
+    views: Iterable[str],
+    detector: str | None,
+    segmenter: str | None,
+    word_vectors: str | None,
+    device: str | None,
+) -> Tools:
+    """The tools with the models named that find key objects; none is loaded where no view would ask it."""
+    if not any("grounder" in used_models(open_view(view)) for view in views):
+        return tools
+    if word_vectors:
+        tools = replace(tools, similarity=open_word_vectors(word_vectors))
+    if detector:
+        from baselines.grounding import open_grounder
+
+        tools = replace(tools, grounder=open_grounder(detector, segmenter, device=device))
+    return tools
+
+
+def used_models(module: ModuleType) -> set[str]:
+    """The models that a view asks where they are there."""
+    return {"reference", "grounder"} & {*module.NEEDS, *getattr(module, "USES", ())}
+
+
 @cache
 def open_view(name: str) -> ModuleType:
     """The module of a view; raises InputError for an unknown one."""
@@ -99,8 +125,7 @@ def make_variant(view: str, pair: Pair, seed: int, tools: Tools) -> Variant:
     for need in module.NEEDS:
         if not getattr(tools, need):
             raise InputError(f"view '{view}' needs {MISSING.get(need, need)}")
-    models = {"reference", "grounder"} & {*module.NEEDS, *getattr(module, "USES", ())}
-    if tools.cache is None or not any(getattr(tools, model) for model in models):
+    if tools.cache is None or not any(getattr(tools, model) for model in used_models(module)):
         return made(module, pair, seed, tools)
     others = tools.pairs_hash if "pairs" in module.NEEDS else None
     key = [view, module.VERSION, pair_digest(pair, file_hash(pair.image)), seed, others, tools.identity()]

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import small_training
 import tiny_checkpoints
+import tiny_detectors
 import torch
 from safetensors.torch import load_file
 from small_training import RECIPE, log_rows, plan
@@ -445,3 +446,15 @@ def test_two_processes_train_what_one_does(undisturbed, model, pairs, tmp_path):
     )
     apart = max(float((w - weights(undisturbed)[name]).abs().max()) for name, w in weights(tmp_path / "out").items())
     assert apart < 1e-5
+
+
+def test_a_detector_finds_the_key_objects_of_mfpo_and_is_not_loaded_for_others(model, pairs, tmp_path):
+    dino = tiny_detectors.grounding_dino(tmp_path / "dino")
+    recipe = replace(RECIPE, epochs=1, detector=str(dino))
+    trainer.train(plan("mfpo", model, pairs, tmp_path / "mfpo", recipe), progress.silent)
+    seen = training_folder.read_training(tmp_path / "mfpo")["identity"]["views"]["region_noised"]
+    assert re.match(r"[1-9]\d* of \d+ keywords found", seen["regions"])
+    (dino / "config.json").unlink()
+    trainer.train(plan("dpo", model, pairs, tmp_path / "dpo", recipe), progress.silent)
+    with pytest.raises(InputError, match="grounding model"):
+        trainer.train(plan("mfpo", model, pairs, tmp_path / "again", recipe), progress.silent)

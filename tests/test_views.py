@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_detectors
 import torch
 from PIL import Image, ImageColor, ImageDraw
 
@@ -447,58 +448,10 @@ def test_a_network_whose_forward_scores_still_answers(pairs: list[Pair], referen
 
 
 def test_grounding_dino_gives_boxes_and_sam_their_outlines(tmp_path: Path):
-    from transformers import (
-        BertConfig,
-        BertTokenizer,
-        GroundingDinoConfig,
-        GroundingDinoForObjectDetection,
-        GroundingDinoProcessor,
-        SamConfig,
-        SamModel,
-        SamProcessor,
-        SwinConfig,
-    )
-    from transformers.models.grounding_dino.image_processing_pil_grounding_dino import GroundingDinoImageProcessorPil
-    from transformers.models.sam.image_processing_pil_sam import SamImageProcessorPil
-
     from baselines.grounding import open_grounder
 
-    torch.manual_seed(0)
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "dog", "cup", "."]
-    swin = {"image_size": 64, "window_size": 2, "embed_dim": 8, "depths": [1] * 4, "num_heads": [1, 1, 2, 2]}
-    bert = {"vocab_size": 16, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    dino = GroundingDinoConfig(
-        backbone_config=SwinConfig(**swin, out_indices=[2, 3, 4]),
-        text_config=BertConfig(**bert, intermediate_size=16, max_position_embeddings=32),
-        **{f"{part}_layers": 2 for part in ("encoder", "decoder")},
-        **{f"{part}_ffn_dim": 16 for part in ("encoder", "decoder")},
-        **{f"{part}_attention_heads": 2 for part in ("encoder", "decoder")},
-        **{"d_model": 32, "num_queries": 6, "max_text_len": 16},
-    )
-    GroundingDinoForObjectDetection(dino).save_pretrained(tmp_path / "dino")
-    tokenizer = BertTokenizer(vocab={word: number for number, word in enumerate(words)})
-    size = {"shortest_edge": 64, "longest_edge": 96}
-    GroundingDinoProcessor(GroundingDinoImageProcessorPil(size=size), tokenizer).save_pretrained(tmp_path / "dino")
-    layers = {"num_hidden_layers": 1, "num_attention_heads": 2, "mlp_dim": 16}
-    picture = {"image_size": 64, "patch_size": 16}
-    sam = SamConfig(
-        vision_config={
-            "hidden_size": 16,
-            "output_channels": 16,
-            "num_pos_feats": 8,
-            "window_size": 2,
-            **layers,
-            **picture,
-        },
-        prompt_encoder_config={"hidden_size": 16, "mask_input_channels": 4, **picture},
-        mask_decoder_config={"hidden_size": 16, "iou_head_hidden_dim": 16, **layers},
-    )
-    SamModel(sam).save_pretrained(tmp_path / "sam")
-    square = {"height": 64, "width": 64}
-    sizes = {"size": {"longest_edge": 64}, "pad_size": square}
-    masks = {"mask_size": {"longest_edge": 16}, "mask_pad_size": {"height": 16, "width": 16}}
-    SamProcessor(SamImageProcessorPil(**sizes, **masks)).save_pretrained(tmp_path / "sam")
-
+    tiny_detectors.grounding_dino(tmp_path / "dino")
+    tiny_detectors.sam(tmp_path / "sam")
     image = Image.effect_noise((100, 70), 80).convert("RGB")
     boxed = open_grounder(str(tmp_path / "dino"), threshold=0.0, device="cpu")
     found = boxed.find(image, ["dog", "cup"])

@@ -125,6 +125,21 @@ GenKwargs = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Of sampling; greedy decoding has none.")]
+Detector = Annotated[
+    str | None,
+    typer.Option(
+        "--detector", help="Finds key objects in pairs without boxes: Grounding DINO, OWLv2.", metavar="MODEL"
+    ),
+]
+Segmenter = Annotated[
+    str | None, typer.Option("--segmenter", help="Their outlines, not only boxes: SAM.", metavar="MODEL")
+]
+WordVectors = Annotated[
+    str | None,
+    typer.Option(
+        "--word-vectors", help="spaCy model for the similarity of key words. Default: by letters.", metavar="NAME"
+    ),
+]
 TrustRemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the checkpoint.")]
 
 

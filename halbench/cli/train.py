@@ -55,6 +55,9 @@ def train(
     online_per_step: Annotated[
         int | None, typer.Option("--online-per-step", min=1, help="Questions per step. Default: 4.")
     ] = None,
+    detector: shared.Detector = None,
+    segmenter: shared.Segmenter = None,
+    word_vectors: shared.WordVectors = None,
     lora_r: Annotated[int | None, typer.Option("--lora-r", min=1, help="Default: 64.")] = None,
     lora_alpha: Annotated[int | None, typer.Option("--lora-alpha", min=1, help="Default: 128.")] = None,
     full: Annotated[
@@ -107,6 +110,9 @@ def train(
         "max_length": max_length,
         "online": online,
         "online_per_step": online_per_step,
+        "detector": detector,
+        "segmenter": segmenter,
+        "word_vectors": word_vectors,
         "lora_r": lora_r,
         "lora_alpha": lora_alpha,
         "full": full,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halbench.cli.options import DataFolder
+from halbench.cli import options as shared
 
 if TYPE_CHECKING:
     from baselines.variants import Tools
@@ -40,23 +40,13 @@ def views(
             metavar="MODEL",
         ),
     ] = None,
-    detector: Annotated[
-        str | None,
-        typer.Option(
-            "--detector", help="Finds key objects in pairs without boxes: Grounding DINO, OWLv2.", metavar="MODEL"
-        ),
-    ] = None,
-    segmenter: Annotated[
-        str | None, typer.Option("--segmenter", help="Their outlines, not only boxes: SAM.", metavar="MODEL")
-    ] = None,
-    word_vectors: Annotated[
-        str | None,
-        typer.Option("--word-vectors", help="spaCy model for the similarity of key words. Default: by letters."),
-    ] = None,
+    detector: shared.Detector = None,
+    segmenter: shared.Segmenter = None,
+    word_vectors: shared.WordVectors = None,
     cache: Annotated[
         Path | None, typer.Option("--cache", help="Folder that keeps what took a model to make.", metavar="DIR")
     ] = None,
-    data: DataFolder = None,
+    data: shared.DataFolder = None,
 ) -> None:
     from rich.console import Console
     from rich.progress import track
@@ -69,7 +59,15 @@ def views(
     except ModuleNotFoundError as error:
         raise MissingExtra(f"halbench views needs: pip install 'halbench[train]' (no module '{error.name}')") from error
     from baselines.side_by_side import sheet
-    from baselines.variants import Tools, combined_hash, hit_rate, make_variant, open_tools, variant_hash
+    from baselines.variants import (
+        Tools,
+        combined_hash,
+        hit_rate,
+        make_variant,
+        open_tools,
+        variant_hash,
+        with_detection,
+    )
 
     if segmenter and not detector:
         raise InputError("--segmenter needs --detector, which finds what is outlined")
@@ -78,8 +76,9 @@ def views(
     for dropped in found.dropped:
         console.print(f"left out: {dropped}", highlight=False)
     tools = open_tools([view], found.pairs, open_data(data), Tools(cache=cache))
-    if model or detector or word_vectors:
-        tools = with_models(tools, model, detector, segmenter, word_vectors)
+    tools = with_detection(tools, [view], detector, segmenter, word_vectors, None)
+    if model:
+        tools = with_model(tools, model)
     made = [
         (pair, make_variant(view, pair, seed, tools)) for pair in track(found.pairs, description=view, console=console)
     ]
@@ -96,29 +95,17 @@ def views(
         print(show)
 
 
-def with_models(
-    tools: "Tools", model: str | None, detector: str | None, segmenter: str | None, word_vectors: str | None
-) -> "Tools":
-    """The tools with what the options name; each is loaded only when asked for."""
+def with_model(tools: "Tools", model: str) -> "Tools":
+    """The tools with the model whose pixels are noised and that is attacked."""
     from dataclasses import replace
 
-    if word_vectors:
-        from baselines.keywords import word_vectors as open_word_vectors
+    from baselines.adversary import ReferenceModel
+    from baselines.noise import model_pixels
+    from halbench.backends.hf import open_checkpoint
+    from halbench.scenes import PREFIX, checkpoint_path
+    from halbench.types import BackendOptions
 
-        tools = replace(tools, similarity=open_word_vectors(word_vectors))
-    if detector:
-        from baselines.grounding import open_grounder
-
-        tools = replace(tools, grounder=open_grounder(detector, segmenter))
-    if model:
-        from baselines.adversary import ReferenceModel
-        from baselines.noise import model_pixels
-        from halbench.backends.hf import open_checkpoint
-        from halbench.scenes import PREFIX, checkpoint_path
-        from halbench.types import BackendOptions
-
-        source = str(checkpoint_path(model)) if model.startswith(PREFIX) else model
-        checkpoint = open_checkpoint(source, BackendOptions())
-        pixels = model_pixels(checkpoint.processor.image_processor)
-        tools = replace(tools, reference=ReferenceModel(checkpoint), pixels=pixels)
-    return tools
+    source = str(checkpoint_path(model)) if model.startswith(PREFIX) else model
+    checkpoint = open_checkpoint(source, BackendOptions())
+    pixels = model_pixels(checkpoint.processor.image_processor)
+    return replace(tools, reference=ReferenceModel(checkpoint), pixels=pixels)
