@@ -3,37 +3,37 @@
     pixels = differentiable(image_processor, image, pixel_values)      # what the processor returned for that image
     pixels(values)                                                     # the same of values [3, H, W] in 0..1, with gradient
 
-Two kinds are known: resize, centre crop and normalise (CLIP's, LLaVA-1.5's), and Qwen2-VL's patches, whose two temporal
-copies get one common gradient this way. The values are held against what the processor itself returned, so that an unknown
+Three kinds are known: resize, centre crop and normalise (CLIP's, LLaVA-1.5's), the same of the whole image and of its tiles
+(LLaVA-NeXT's), and Qwen2-VL's patches, whose two temporal copies get one common gradient this way. The values are held against what the processor itself returned, so that an unknown
 processor is refused rather than attacked wrongly.
 """
 
 from collections.abc import Callable
 from functools import partial
+from itertools import product
+from math import ceil
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from transformers.image_processing_utils import select_best_resolution
 
 from halbench.errors import InputError
 
 Pixels = Callable[[torch.Tensor], torch.Tensor]
 Order = Literal["columns first", "rows first"]
+ORDERS: tuple[Order, ...] = ("columns first", "rows first")
 MODES = {Image.Resampling.BILINEAR: "bilinear", Image.Resampling.BICUBIC: "bicubic"}
-MOST_LEVELS, MEAN_LEVELS = (
-    2.5,
-    0.1,
-)  # of 255: Pillow's weights are fixed-point numbers, so some roundings fall otherwise
+# Of 255: Pillow's weights are fixed-point numbers, so some roundings fall otherwise.
+MOST_LEVELS, MEAN_LEVELS = 2.5, 0.1
 
 
 def differentiable(image_processor: Any, image: Image.Image, expected: torch.Tensor) -> Pixels:
     """Values [3, H, W] of an image of this size -> pixel_values. expected: those of the processor itself for `image`."""
-    for order in (
-        "columns first",
-        "rows first",
-    ):  # Pillow takes the cheaper one, by a rule that differs between releases
-        pixels = partial(prepared, image_processor, order)
+    # Pillow resizes in the cheaper order, by a rule that differs between releases. LLaVA-NeXT's image is resized twice.
+    for orders in product(ORDERS, ORDERS):
+        pixels = partial(prepared, image_processor, orders)
         found = pixels(as_tensor(image))
         if found.shape == expected.shape:
             levels = (found - expected.float().cpu()).abs() * 255 * min(image_processor.image_std)
@@ -41,20 +41,42 @@ def differentiable(image_processor: Any, image: Image.Image, expected: torch.Ten
                 return pixels
     raise InputError(
         f"no gradient goes through this {type(image_processor).__name__}; known: processors that resize, centre-crop and "
-        "normalise (LLaVA-1.5), and Qwen2-VL's"
+        "normalise (LLaVA-1.5), also tile by tile (LLaVA-NeXT), and Qwen2-VL's"
     )
 
 
-def prepared(image_processor: Any, order: Order, image: torch.Tensor) -> torch.Tensor:
-    """pixel_values of one image [3, H, W] in 0..1."""
+def prepared(image_processor: Any, orders: tuple[Order, Order], image: torch.Tensor) -> torch.Tensor:
+    """pixel_values of one image [3, H, W] in 0..1. orders: of the whole image, and of that which is cut into tiles."""
+    if hasattr(image_processor, "merge_size"):
+        return patches(image_processor, normalised(image_processor, orders[0], image))
+    if hasattr(image_processor, "image_grid_pinpoints"):
+        pieces = tiles(image_processor, orders, image)
+        return torch.stack([normalised(image_processor, orders[0], piece) for piece in pieces])[None]
+    return normalised(image_processor, orders[0], image)[None]
+
+
+def normalised(image_processor: Any, order: Order, image: torch.Tensor) -> torch.Tensor:
+    """The image resized, cropped and normalised: [3, h, w]."""
     size = resized_size(image_processor, int(image.shape[1]), int(image.shape[2]))
     small = cropped(image_processor, resized(image, size, Image.Resampling(image_processor.resample), order))
     mean, std = (
         torch.tensor(values).to(image)[:, None, None]
         for values in (image_processor.image_mean, image_processor.image_std)
     )
-    normalised = (small - mean) / std
-    return patches(image_processor, normalised) if hasattr(image_processor, "merge_size") else normalised[None]
+    return (small - mean) / std
+
+
+def tiles(image_processor: Any, orders: tuple[Order, Order], image: torch.Tensor) -> list[torch.Tensor]:
+    """LLaVA-NeXT's pieces: the whole image made square, and the tiles of the image fitted into the best of its grids."""
+    resample, edge = Image.Resampling(image_processor.resample), image_processor.size["shortest_edge"]
+    high, wide = select_best_resolution(tuple(image.shape[1:]), image_processor.image_grid_pinpoints)
+    scale = min(high / image.shape[1], wide / image.shape[2])
+    fitted = (min(ceil(image.shape[1] * scale), high), min(ceil(image.shape[2] * scale), wide))
+    (above, rest_below), (left, rest_right) = divmod(high - fitted[0], 2), divmod(wide - fitted[1], 2)
+    framed = F.pad(resized(image, fitted, resample, orders[1]), (left, left + rest_right, above, above + rest_below))
+    tile = image_processor.crop_size["height"]
+    pieces = (piece for row in torch.split(framed, tile, dim=1) for piece in torch.split(row, tile, dim=2))
+    return [resized(image, (edge, edge), resample, orders[0]), *pieces]
 
 
 def resized_size(image_processor: Any, height: int, width: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_checkpoints
 import tiny_detectors
 import torch
 from PIL import Image, ImageColor, ImageDraw
@@ -367,13 +368,37 @@ def test_qwens_patches_get_one_gradient_for_both_temporal_copies(size: tuple[int
     assert (values.grad != 0).float().mean() > 0.9
 
 
-def test_a_processor_that_does_something_else_is_refused(reference: ReferenceModel):
+@pytest.mark.parametrize("size", [(120, 90), (90, 400), (701, 333), (336, 336)])
+def test_llava_next_is_prepared_as_a_whole_and_tile_by_tile(size: tuple[int, int]):
     from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 
-    processor = LlavaNextImageProcessorPil()
+    clip = {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}}
+    processor = LlavaNextImageProcessorPil(**clip)
+    image = Image.effect_noise(size, 60).convert("RGB")
+    expected = processor(image, return_tensors="pt")["pixel_values"]
+    values = as_tensor(image).requires_grad_()
+    found = differentiable(processor, image, expected)(values)
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() * 255 * min(processor.image_std) < 1.5
+    found.square().sum().backward()
+    assert (values.grad != 0).float().mean() > 0.9
+
+
+def test_llava_next_is_attacked(tmp_path: Path):
+    saved = tiny_checkpoints.llava_next(tmp_path / "next")
+    network = ReferenceModel(open_checkpoint(str(saved), BackendOptions(device="cpu", dtype="float32")))
+    image = Image.effect_noise((60, 90), 60).convert("RGB")
+    found = attacked(network, image, "Describe this image in detail.", "There are two people on the grass.")
+    assert found.after < found.before - 0.01
+
+
+def test_a_processor_that_does_something_else_is_refused(reference: ReferenceModel):
+    from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
+
+    processor = Idefics3ImageProcessorPil(resample=Image.Resampling.BICUBIC)
     image = Image.effect_noise((120, 90), 60).convert("RGB")
     expected = processor(image, return_tensors="pt")["pixel_values"]
-    with pytest.raises(InputError, match="no gradient goes through this LlavaNextImageProcessor"):
+    with pytest.raises(InputError, match="no gradient goes through this Idefics3ImageProcessor"):
         differentiable(processor, image, expected)
 
 
