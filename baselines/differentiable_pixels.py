@@ -39,7 +39,11 @@ def differentiable(image_processor: Any, image: Image.Image, expected: torch.Ten
             levels = (found - expected.float().cpu()).abs() * 255 * min(image_processor.image_std)
             if levels.max() <= MOST_LEVELS and levels.mean() <= MEAN_LEVELS:
                 return pixels
-    raise InputError(
+    raise unknown(image_processor)
+
+
+def unknown(image_processor: Any) -> InputError:
+    return InputError(
         f"no gradient goes through this {type(image_processor).__name__}; known: processors that resize, centre-crop and "
         "normalise (LLaVA-1.5), also tile by tile (LLaVA-NeXT), and Qwen2-VL's"
     )
@@ -91,6 +95,8 @@ def resized_size(image_processor: Any, height: int, width: int) -> tuple[int, in
         return height, width
     edge = size.get("shortest_edge")
     if not edge:
+        if not size.get("height"):
+            raise unknown(image_processor)
         return size["height"], size["width"]
     shorter, longer = sorted((height, width))
     long = int(edge * longer / shorter)
