@@ -264,15 +264,16 @@ def train(plan: TrainingPlan, show: Show) -> dict[str, Any]:
         begun = time.monotonic()
         prepared = prepare(plan, objective, source, pairs, arguments, show)
         trained = adapted(prepared.network, plan.recipe, source)
-        steps = run(trained, prepared, objective, plan, arguments, show)
+        trainer = run(trained, prepared, objective, plan, arguments, show)
         found = {
             "settings": settings,
             "identity": prepared.proof,
-            "steps": steps,
+            "steps": int(trainer.state.global_step),
             "seconds": round(time.monotonic() - begun, 1),
         }
+        weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)  # gathered from all, where they are sharded
         if main:
-            save_result(trained, prepared.checkpoint, plan)
+            save_result(trained, weights, prepared.checkpoint, plan)
             training_folder.finish(plan.out, found)
         everywhere(True)  # no process ends before the result is written
         return training_folder.read_training(plan.out)
@@ -387,8 +388,8 @@ def run(
     plan: TrainingPlan,
     arguments: TrainingArguments,
     show: Show,
-) -> int:
-    """Train to the end, from the last whole checkpoint where there is one; returns the number of steps."""
+) -> PreferenceTrainer:
+    """The trainer, after training to the end from the last whole checkpoint where there is one."""
     flat = [index for epoch in prepared.order for index in epoch]
     log_path = plan.out / training_folder.LOG
     trainer = PreferenceTrainer(
@@ -402,7 +403,7 @@ def run(
     with show("training", plan.recipe.max_steps or len(flat) // plan.recipe.batch_size, done) as advance:
         trainer.add_callback(Steps(advance))
         trainer.train(resume_from_checkpoint=str(last) if last else None)
-    return int(trainer.state.global_step)
+    return trainer
 
 
 def checkpoint_source(model: str) -> str:
@@ -577,9 +578,9 @@ def epochs(recipe: Recipe, objective: Objective, seen: Sequence[Surveyed], used:
     return [[used[place] for place in epoch] for epoch in found]
 
 
-def save_result(trained: Any, checkpoint: Checkpoint, plan: TrainingPlan) -> None:
-    """The adapter, or the whole model with its processor, into the output folder."""
-    trained.save_pretrained(plan.out)
+def save_result(trained: Any, weights: Mapping[str, Any], checkpoint: Checkpoint, plan: TrainingPlan) -> None:
+    """The adapter, or the whole model with its processor, into the output folder. weights: whole, by parameter name."""
+    trained.save_pretrained(plan.out, state_dict=weights)
     (plan.out / "README.md").unlink(missing_ok=True)  # peft's blank form
     if plan.recipe.full:
         checkpoint.processor.save_pretrained(plan.out)

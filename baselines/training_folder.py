@@ -74,21 +74,25 @@ def finish(folder: Path, found: Mapping[str, Any]) -> None:
     write_json(folder / FILE, {"format": FORMAT, "status": "complete", **found})
 
 
+# What an optimizer leaves: of one process or DDP, of FSDP whole or in shards, of DeepSpeed.
+OPTIMIZER = ("optimizer.pt", "optimizer.bin", "optimizer_0", "global_step*")
+
+
 def last_checkpoint(out: Path, processes: int) -> Path | None:
     """The newest checkpoint that was written to its end; half a one is left by a kill while saving."""
-    states = (f"rng_state_{rank}.pth" for rank in range(processes)) if processes > 1 else ("rng_state.pth",)
-    needed = ["optimizer.pt", "scheduler.pt", *states]
+    states = [f"rng_state_{rank}.pth" for rank in range(processes)] if processes > 1 else ["rng_state.pth"]
     found = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-    return next((path for path in reversed(found) if is_whole(path, needed)), None)
+    return next((path for path in reversed(found) if is_whole(path, states)), None)
 
 
-def is_whole(checkpoint: Path, needed: Sequence[str]) -> bool:
+def is_whole(checkpoint: Path, states: Sequence[str]) -> bool:
     """Whether all files are there and the one written last can be read."""
     try:
         json.loads((checkpoint / "trainer_state.json").read_bytes())
     except (OSError, ValueError):
         return False
-    return all((checkpoint / name).is_file() for name in needed)
+    has_optimizer = any(any(checkpoint.glob(name)) for name in OPTIMIZER)
+    return has_optimizer and all((checkpoint / name).is_file() for name in states)
 
 
 def keep_log(path: Path, step: int) -> None:

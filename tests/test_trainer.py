@@ -427,9 +427,14 @@ def test_a_run_killed_at_any_step_goes_on_to_the_same_weights(rows, undisturbed,
     assert [row["step"] for row in log_rows(out)] == [1, 2, 3, 4, 5, 6]
 
 
+CONFIG = Path(__file__).parent.parent / "experiments" / "accelerate" / "ddp.yaml"
+TORCHRUN = ("-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone")
+ACCELERATE = ("-m", "accelerate.commands.launch", "--config_file", str(CONFIG), "--num_processes", "2")
+
+
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(undisturbed, model, pairs, tmp_path):
-    launcher = ("-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0", "--standalone")
+@pytest.mark.parametrize("launcher", [TORCHRUN, ACCELERATE], ids=["torchrun", "accelerate launch"])
+def test_two_processes_train_what_one_does(launcher, undisturbed, model, pairs, tmp_path):
     done = subprocess.run(
         command(model, pairs, tmp_path / "out", *launcher),
         capture_output=True,
