@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from halbench.ranks import Ranks, gather, share
@@ -17,6 +19,10 @@ ITEMS = [Item(f"{image}/{n}", Path(f"{image}.png"), "?", None, "all") for n in r
 
 def rows(path: Path):
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def whole_rows(path: Path):
+    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 7])
@@ -39,14 +45,20 @@ def test_gathering_that_was_stopped_half_way_ends_with_each_row_once(tmp_path):
     assert not list(tmp_path.glob("responses.rank-*"))
 
 
+def arguments(data: Path, scenes: int) -> list[str]:
+    asked = ["-m", "halbench", "run", "--model", "scenes:base", "--suite", "scenes", "--set", f"scenes={scenes}"]
+    return [*asked, "--data", str(data), "--batch-size", "8", "--device", "cpu", "--out"]
+
+
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+
+
 @pytest.mark.slow
 def test_two_ranks_give_what_one_process_gives_and_a_killed_pair_goes_on(tmp_path):
-    arguments = ["-m", "halbench", "run", "--model", "scenes:base", "--suite", "scenes", "--set", "scenes=24"]
-    arguments += ["--data", str(tmp_path / "data"), "--batch-size", "8", "--device", "cpu"]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    one = subprocess.run([sys.executable, *arguments, "--out", tmp_path / "one"], capture_output=True, text=True)
+    asked = arguments(tmp_path / "data", 24)
+    one = subprocess.run([sys.executable, *asked, tmp_path / "one"], capture_output=True, text=True)
     assert one.returncode == 0, one.stderr
-    two = subprocess.run([*torchrun, *arguments, "--out", tmp_path / "two"], capture_output=True, text=True)
+    two = subprocess.run([*TORCHRUN, *asked, tmp_path / "two"], capture_output=True, text=True)
     assert two.returncode == 0, two.stderr
     assert two.stdout == one.stdout
     ranks = [int(row["item"].split("/")[0]) % 2 for row in rows(tmp_path / "two/responses.jsonl")]
@@ -60,8 +72,32 @@ def test_two_ranks_give_what_one_process_gives_and_a_killed_pair_goes_on(tmp_pat
     whole = (tmp_path / "two/responses.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "two/responses.jsonl").write_text("".join(whole[:20]))
     (tmp_path / "two/responses.rank-1.jsonl").write_text("".join(whole[20:30]) + whole[30][:15])
-    again = subprocess.run([*torchrun, *arguments, "--out", tmp_path / "two"], capture_output=True, text=True)
+    again = subprocess.run([*TORCHRUN, *asked, tmp_path / "two"], capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "two/responses.jsonl").read_text().startswith("".join(whole[:30]))
     assert len(rows(tmp_path / "two/responses.jsonl")) == len(whole)
     assert again.stdout == one.stdout
+
+
+@pytest.mark.slow
+def test_a_rank_that_is_killed_loses_only_what_was_in_flight(tmp_path):
+    asked = arguments(tmp_path / "data", 60)
+    one = subprocess.run([sys.executable, *asked, tmp_path / "one"], capture_output=True, text=True)
+    process = subprocess.Popen([*TORCHRUN, *asked, tmp_path / "two"], stderr=subprocess.PIPE, text=True)
+    part, deadline = tmp_path / "two" / "responses.rank-1.jsonl", time.monotonic() + 120
+    while not (part.is_file() and part.read_bytes().count(b"\n") >= 8) and time.monotonic() < deadline:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        time.sleep(0.002)
+    ranks = {child.environ().get("RANK"): child for child in psutil.Process(process.pid).children()}
+    assert set(ranks) == {"0", "1"}
+    ranks["1"].kill()
+    assert process.wait(60) != 0
+    kept = {row["item"]: row for path in (tmp_path / "two").glob("responses*.jsonl") for row in whole_rows(path)}
+    assert 8 <= len(kept) < len(rows(tmp_path / "one/responses.jsonl")), "killed too late to tell"
+    again = subprocess.run([*TORCHRUN, *asked, tmp_path / "two"], capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    found = {row["item"]: row for row in rows(tmp_path / "two/responses.jsonl")}
+    assert kept.items() <= found.items()
+    assert found == {row["item"]: row for row in rows(tmp_path / "one/responses.jsonl")}
+    assert again.stdout == one.stdout
+    assert (tmp_path / "two/results.json").read_text() == (tmp_path / "one/results.json").read_text()
