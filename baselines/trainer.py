@@ -274,7 +274,7 @@ def train(plan: TrainingPlan, show: Show) -> dict[str, Any]:
         weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)  # gathered from all, where they are sharded
         if main:
             save_result(trained, weights, prepared.checkpoint, plan)
-            training_folder.finish(plan.out, found)
+            training_folder.finish(plan.out, {**found, "result": fingerprint(str(plan.out))})
         everywhere(True)  # no process ends before the result is written
         return training_folder.read_training(plan.out)
 

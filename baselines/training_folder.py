@@ -1,7 +1,7 @@
 """A training folder: all that one training run leaves.
 
-    training.json          what was asked (settings) and what was seen (identity); status "running", then "complete",
-                           written last
+    training.json          what was asked (settings), what was seen (identity), and the fingerprint of the result, as runs
+                           of it record theirs; status "running", then "complete", written last
     log.jsonl              one row per step: loss, its terms, log-probs, margins, gradient norm, speed, memory
     checkpoint-120/        what a killed run goes on from
     adapter_config.json, adapter_model.safetensors     the result, which `halbench run --model DIR` takes as it is

@@ -103,7 +103,7 @@ def test_the_result_is_an_adapter_that_the_harness_opens(undisturbed, model, pai
         with torch.no_grad():
             scores.append(trainer.scoring(checkpoint.network)(**collate(made.sequences, 0, True)).logp)
     assert (scores[0] - scores[1]).abs().max() > 1e-2
-    assert "adapter" in tuned.identity
+    assert tuned.identity["adapter"] == training_folder.read_training(undisturbed)["result"]
 
 
 def test_only_the_language_models_linear_layers_are_adapted(undisturbed):
