@@ -93,7 +93,8 @@ class Column:
     """How one displayed column is made of the frame's columns; the names below are columns of the frame.
 
     kind: "text", "value", "difference", "interval" or "p". unit, better: fixed, or None where the frame's own columns
-    "unit" and "better" tell them row by row. low, high: interval, shown with the value. mark: text set behind the value.
+    "unit" and "better" tell them row by row. low, high: interval, shown with the value. lowest, highest: of several seeds.
+    mark: text set behind the value.
     """
 
     label: str
@@ -103,6 +104,8 @@ class Column:
     better: Better | None = None
     low: str | None = None
     high: str | None = None
+    lowest: str | None = None
+    highest: str | None = None
     mark: str | None = None
 
 
