@@ -23,6 +23,7 @@ OF_FIGURES = ("svg", "png")
 FORMATS = ("html", *OF_TABLES, *OF_FIGURES)
 NOTHING = "–"
 DPI = 200
+WIDE = 5  # numeric columns above which intervals stand below their values in HTML
 
 
 def save(made: Sequence[Table | Figure | Page], formats: Iterable[str], folder: Path) -> list[Path]:
@@ -83,10 +84,10 @@ def cell(column: Column, row: Any) -> str:
     if column.kind == "p":
         return format_p(float(value))
     text = number(value, column.unit or row["unit"], column.kind == "difference")
+    if column.mark is not None and not missing(row[column.mark]):
+        text += str(row[column.mark])
     text += between(column, row, (column.low, column.high), " [", ", ", "]")
-    text += between(column, row, (column.lowest, column.highest), " (", "–", ")")
-    mark = "" if column.mark is None or missing(row[column.mark]) else str(row[column.mark])
-    return text + mark
+    return text + between(column, row, (column.lowest, column.highest), " (", "–", ")")
 
 
 def between(column: Column, row: Any, names: tuple[str | None, str | None], begin: str, middle: str, end: str) -> str:
@@ -243,7 +244,8 @@ def html_table(table: Table) -> str:
             for number, column in enumerate(table.columns)
         )
         body.append(f'<tr class="{" ".join(classes)}">{cells}</tr>' if classes else f"<tr>{cells}</tr>")
-    return f"<table><thead><tr>{head}</tr></thead><tbody>\n{chr(10).join(body)}\n</tbody></table>"
+    wide = ' class="wide"' if sum(map(numeric, table.columns)) > WIDE else ""
+    return f"<table{wide}><thead><tr>{head}</tr></thead><tbody>\n{chr(10).join(body)}\n</tbody></table>"
 
 
 def tag(place: int) -> str:
