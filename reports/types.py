@@ -77,10 +77,11 @@ class Reading:
 @dataclass(frozen=True)
 class Options:
     """What a user says of a report. baseline: name of the run (or of its objective) that others are compared with.
-    against: the second run of an A/B page. data: HALBENCH_DATA or what --data named, for images."""
+    data, images: where the suites' data and images are, None for the default. samples: most that one page of samples holds.
+    level, resamples, seed: of the paired tests."""
 
     baseline: str | None = None
-    against: str | None = None
+    samples: int = 300
     data: Path | None = None
     images: Path | None = None
     level: float = 0.95

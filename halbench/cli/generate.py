@@ -22,6 +22,9 @@ def generate(
     gen_kwargs: shared.GenKwargs = "",
     seed: shared.Seed = 0,
     trust_remote_code: shared.TrustRemoteCode = False,
+    base_url: shared.BaseUrl = None,
+    concurrency: shared.Concurrency = 8,
+    model_args: shared.ModelArgs = "",
     data: shared.DataFolder = None,
     images: shared.Images = None,
 ) -> None:
@@ -45,6 +48,9 @@ def generate(
         trust_remote_code,
         data,
         images,
+        base_url,
+        concurrency,
+        model_args,
     )
     done = running.generate_run(plan)
     if done is None:  # not the first rank of several

@@ -102,7 +102,11 @@ Model = Annotated[
 ]
 BackendName = Annotated[
     str,
-    typer.Option("--backend", help="hf (transformers), replay (answers from a file), or a .py file.", metavar="NAME"),
+    typer.Option(
+        "--backend",
+        help="hf (transformers), openai (a server), vllm, replay (answers from a file), or a .py file.",
+        metavar="NAME",
+    ),
 ]
 BatchSize = Annotated[
     str,
@@ -121,6 +125,21 @@ GenKwargs = Annotated[
     typer.Option(
         "--gen-kwargs",
         help="Over the suite's decoding: max_new_tokens=64,num_beams=1; part of the signature.",
+        metavar="NAME=VALUE,...",
+    ),
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option("--base-url", help="Address of the model's server, e.g. http://localhost:8000/v1.", metavar="URL"),
+]
+Concurrency = Annotated[
+    int, typer.Option("--concurrency", min=1, help="Requests to the model's server under way at once.", metavar="N")
+]
+ModelArgs = Annotated[
+    str,
+    typer.Option(
+        "--model-args",
+        help="Further arguments of the backend's engine, e.g. tensor_parallel_size=2 for vllm.",
         metavar="NAME=VALUE,...",
     ),
 ]
@@ -158,15 +177,20 @@ def plan(
     trust_remote_code: bool,
     data: Path | None,
     images: Path | None,
+    base_url: str | None,
+    concurrency: int,
+    model_args: str,
 ) -> "Plan":
     """The plan that the options of `run` and `generate` describe."""
     from halbench.datasets import open_data
     from halbench.errors import InputError
     from halbench.running import Plan
+    from halbench.suite_options import parse_arguments
     from halbench.types import BackendOptions
 
     if batch_size != "auto" and not (batch_size.isdigit() and int(batch_size)):
         raise InputError(f"--batch-size {batch_size}: expected a number from 1 or auto")
     size = int(batch_size) if batch_size.isdigit() else "auto"
-    options = BackendOptions(size, dtype.value, device, seed, trust_remote_code)  # type: ignore[arg-type]
+    arguments = parse_arguments("--model-args", model_args)
+    options = BackendOptions(size, dtype.value, device, seed, trust_remote_code, base_url, concurrency, arguments)  # type: ignore[arg-type]
     return Plan(model, suite, settings or [], open_data(data, images), backend, options, gen_kwargs, limit, out)

@@ -25,6 +25,9 @@ def run(
     gen_kwargs: shared.GenKwargs = "",
     seed: shared.Seed = 0,
     trust_remote_code: shared.TrustRemoteCode = False,
+    base_url: shared.BaseUrl = None,
+    concurrency: shared.Concurrency = 8,
+    model_args: shared.ModelArgs = "",
     data: shared.DataFolder = None,
     images: shared.Images = None,
     judge: shared.JudgeModel = None,
@@ -57,6 +60,9 @@ def run(
         trust_remote_code,
         data,
         images,
+        base_url,
+        concurrency,
+        model_args,
     )
     options = shared.judge_options(judge, judge_base_url, judge_concurrency, judge_kwargs)
     done = running.run(plan, options, judge_prompt, judgements)
