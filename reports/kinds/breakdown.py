@@ -1,7 +1,7 @@
 """Where the numbers come from: every group of a suite, and the objects that are hallucinated most, with what stands beside them."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,7 +10,7 @@ from halbench.formatting import ARROWS
 from halbench.types import Score
 from reports.arms import load_run, panels
 from reports.main_metrics import SUFFIX, metric_name
-from reports.types import Column, NothingToShow, Options, Reading, ReadRun, Table
+from reports.types import Column, NothingToShow, Options, Reading, Table
 
 TITLE = "Breakdown"
 OBJECTS = 15
@@ -24,7 +24,9 @@ def build(reading: Reading, options: Options) -> list[Table]:
         groups = by_group(panel.name, panel.suite, panel.signature, panel.results)
         if groups is not None:
             made.append(groups)
-        tables = [hallucinated(run) for arm in panel.arms for run in arm.runs]
+        tables = [
+            counted_objects(run.name, load_run(run.path).scores.values()) for arm in panel.arms for run in arm.runs
+        ]
         frames = [table for table in tables if not table.empty]
         if frames:
             made.append(objects(panel.name, panel.suite, pd.concat(frames, ignore_index=True)))
@@ -62,16 +64,16 @@ def by_group(name: str, suite: str, signature: str, results: pd.DataFrame) -> Ta
     )
 
 
-def hallucinated(run: ReadRun) -> pd.DataFrame:
+def counted_objects(run: str, scores: Iterable[Score]) -> pd.DataFrame:
     """The objects that a run hallucinates most: in how many responses, and the object beside which it does so most."""
-    scores = [score for score in load_run(run.path).scores.values() if score.state == "scored" and names_objects(score)]
+    scores = [score for score in scores if score.state == "scored" and "hallucinated" in score.evidence]
     wrong = Counter(name for score in scores for name in set(named(score, "hallucinated")))
     beside = Counter(name for score in scores for name in present(score))
     rows: list[dict[str, Any]] = []
     for name, times in wrong.most_common(OBJECTS):
         where = [score for score in scores if name in named(score, "hallucinated")]
         together = Counter(other for score in where for other in present(score) if other != name)
-        row: dict[str, Any] = {"run": run.name, "object": name, "responses": times, "share": times / len(scores)}
+        row: dict[str, Any] = {"run": run, "object": name, "responses": times, "share": times / len(scores)}
         partner = likeliest(together, beside, times, len(scores))
         if partner is not None:
             both, seen = together[partner], beside[partner]
@@ -86,10 +88,6 @@ def likeliest(together: Mapping[str, int], beside: Mapping[str, int], times: int
     lift = {name: both - times * beside[name] / scores for name, both in together.items()}
     best = max(lift, key=lambda name: (lift[name], name), default=None)
     return best if best is not None and lift[best] > 0 else None
-
-
-def names_objects(score: Score) -> bool:
-    return "hallucinated" in score.evidence
 
 
 def named(score: Score, kind: str) -> list[str]:

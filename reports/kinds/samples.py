@@ -200,7 +200,8 @@ def truth_lines(truth: Any) -> list[str]:
     if is_dataclass(truth) and not isinstance(truth, type):
         truth = asdict(truth)
     if isinstance(truth, Mapping):
-        return [f"{name}: {', '.join(truth_lines(value))}" for name, value in truth.items()]
+        said = {str(name).replace("_", " "): ", ".join(truth_lines(value)) for name, value in truth.items()}
+        return [text if name == "truth" else f"{name}: {text}" for name, text in said.items()]
     if isinstance(truth, list | tuple | set | frozenset):
         return [
             ", ".join(
