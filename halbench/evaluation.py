@@ -23,7 +23,18 @@ from halbench.scoring import Coverage, coverage, items_identity, results, score_
 from halbench.suite_options import option_values, parse_options
 from halbench.types import Decoding, Judgement, Response, Result, Score, Suite, Task
 
-RECORDED_PACKAGES = ("numpy", "nltk", "textblob", "torch", "transformers", "peft", "accelerate", "openai", "spacy")
+RECORDED_PACKAGES = (
+    "numpy",
+    "nltk",
+    "textblob",
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "openai",
+    "vllm",
+    "spacy",
+)
 
 
 @dataclass(frozen=True)
@@ -170,14 +181,17 @@ def run_settings(
     }
 
 
-def write_evaluation(folder: RunFolder, settings: Mapping[str, Any], evaluation: Evaluation) -> None:
-    """Write scores and results, and the manifest last."""
+def write_evaluation(
+    folder: RunFolder, settings: Mapping[str, Any], evaluation: Evaluation, served: Mapping[str, Any] | None = None
+) -> None:
+    """Write scores and results, and the manifest last. served: its fields about the server that answered, if one did."""
     write_jsonl(folder.scores_path, evaluation.scores)
     write_json(folder.results_path, evaluation.results)
     folder.write_manifest(
         {
             "status": "complete" if evaluation.coverage.complete else "incomplete",
             "settings": settings,
+            **(served or {}),
             "signature": evaluation.signature,
             "signature_fields": evaluation.fields,
             "coverage": evaluation.coverage,

@@ -24,26 +24,25 @@ The API key is read from the environment and never stands in a file or a message
 import ast
 import asyncio
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from halbench import chat_server
+from halbench.chat_server import ChatServer, Completion, serves
 from halbench.errors import InputError, MissingExtra
-from halbench.records import content_hash, loads
+from halbench.records import content_hash
 from halbench.run_folder import RowWriter, RunFolder
 from halbench.types import Judgement
 
 PROMPTS = Path(__file__).with_name("prompts")
-OPENAI_URL = "https://api.openai.com/v1"
 KEY_VARIABLES = ("HALBENCH_JUDGE_API_KEY", "OPENAI_API_KEY")
 RE_ASK_TEMPERATURE = 0.7
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\w*)\}")
@@ -84,45 +83,13 @@ def identity(options: JudgeOptions) -> dict[str, Any]:
 
 
 def server_url(options: JudgeOptions) -> str:
-    """The address requests go to. Raises InputError where it is none. May hold a password: see `public_url`."""
-    url = options.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number, half a bracket
-        valid = False
-    if not valid or "?" in url or "#" in url:
-        raise InputError("the judge's address is none: expected one like http://localhost:8000/v1, without '?' and '#'")
-    return url
-
-
-def public_url(url: str) -> str:
-    """A valid address without user and password, fit for files and messages."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def api_key() -> str | None:
-    """The key of the first of KEY_VARIABLES that is set. Raises InputError, without the key, for what cannot be one."""
-    for name in KEY_VARIABLES:
-        if key := os.environ.get(name, "").strip():
-            if not (key.isascii() and key.isprintable()):  # the transport's own complaint would show it
-                raise InputError(f"{name} holds a character that no API key has")
-            return key
-    return None
+    """The address requests go to. Raises InputError where it is none."""
+    return chat_server.server_url("the judge", options.base_url)
 
 
 def served_models(judgements: Iterable[Judgement]) -> tuple[str, ...]:
     """The models that replied, sorted; more than one means that the server changed it under way."""
     return tuple(sorted({row.served_model for row in judgements if row.served_model is not None}))
-
-
-def serves(requested: str, served: str) -> bool:
-    """Whether a served model is the requested one: the same name, or that name with a date or revision.
-
-    gpt-4o is served as gpt-4o-2024-08-06, but gpt-4o-mini is another model.
-    """
-    return re.fullmatch(re.escape(requested) + r"(-\d[\d-]*|@.+)?", served) is not None
 
 
 def judge(
@@ -205,23 +172,18 @@ class Asking:
         total: int,
     ) -> None:
         try:
-            import openai
+            self.server = ChatServer(
+                role="judge",
+                model=options.model,
+                url=server_url(options),
+                keys=KEY_VARIABLES,
+                flag="--judge-base-url",
+                retries=options.retries,
+                timeout_s=options.timeout_s,
+            )
         except ModuleNotFoundError as error:
             raise MissingExtra("a judge needs: pip install 'halbench[judge]' (no module 'openai')") from error
-        self.openai = openai
-        url = server_url(options)
-        self.api_key = api_key()
-        if self.api_key is None and url == OPENAI_URL:
-            raise InputError(
-                f"judge '{options.model}' at {url} needs a key: set {KEY_VARIABLES[1]}, or name another server with --judge-base-url"
-            )
-        self.client = openai.AsyncOpenAI(
-            api_key=self.api_key or "none",  # local servers need none, the client wants one
-            base_url=url,
-            max_retries=options.retries,
-            timeout=options.timeout_s,
-        )
-        self.name = f"judge '{options.model}' at {public_url(url)}"
+        self.name = self.server.name
         self.options, self.readable, self.kept, self.verdicts, self.rows = options, readable, kept, verdicts, rows
         self.silences = 0  # requests in a row that the server did not answer
         self.progress = progress
@@ -231,7 +193,7 @@ class Asking:
         """Fill `verdicts`. Raises the InputError that stops the work."""
         todo = iter(missing.items())
         try:
-            async with self.client, asyncio.TaskGroup() as group:
+            async with self.server, asyncio.TaskGroup() as group:
                 for _ in range(min(self.options.concurrency, len(missing))):
                     group.create_task(self.settle(todo))
         except ExceptionGroup as errors:
@@ -254,44 +216,19 @@ class Asking:
 
     async def reply(self, item: str, request: Request) -> Judgement:
         """What one request gives, as a row that is written. Raises InputError where no request can succeed."""
-        body = dict(request.body)
-        prompt_hash = content_hash(body["messages"][0]["content"])
+        prompt_hash = content_hash(request.body["messages"][0]["content"])
         row = Judgement(
             item, request.key, self.options.model, None, "", "error", attempts=request.attempt, prompt_hash=prompt_hash
         )
-        try:
-            raw = await self.client.chat.completions.with_raw_response.create(
-                model=body.pop("model"), messages=body.pop("messages"), extra_body=body
-            )
-            row = read_completion(row, raw.http_response.text, self.readable)
-            answered = row.state != "error"
-        except self.openai.APIStatusError as error:
-            message = f"{error.status_code}: {server_message(error.body)}"
-            if error.status_code in (401, 403):
-                raise InputError(
-                    f"{self.name} refused access ({self.public(message)}). Check {' or '.join(KEY_VARIABLES)}"
-                ) from None
-            if error.status_code == 404:
-                raise InputError(
-                    f"{self.name} was not found ({self.public(message)}). Check the model's name and that the address ends in /v1"
-                ) from None
-            # Azure's filter answers 400 where OpenAI's answers 200 with a finish_reason.
-            row = replace(row, state="refused" if error.code == "content_filter" else "error", error=message)
-            answered = error.status_code in (400, 413, 422)  # a matter of this item, not of the server
-        except self.openai.APITimeoutError:
-            row = replace(row, error=f"no answer within {self.options.timeout_s:g} s")
-            answered = False
-        except self.openai.APIConnectionError as error:
-            row = replace(row, error=f"no connection ({error.__cause__})")
-            answered = False
+        answer = await self.server.ask({name: value for name, value in request.body.items() if name != "model"})
+        if isinstance(answer, Completion):
+            row, answered = read_reply(row, answer, self.readable), True
+        else:
+            state: Literal["refused", "error"] = "refused" if answer.kind == "withheld" else "error"
+            row, answered = replace(row, state=state, error=answer.message), answer.of_the_request
         self.silences = 0 if answered else self.silences + 1
-        row = replace(row, error=row.error and self.public(row.error))
         self.rows.write(row)
         return row
-
-    def public(self, message: str) -> str:
-        """A message without the key, which some servers repeat in their errors."""
-        return message.replace(self.api_key, "***") if self.api_key else message
 
     def states(self) -> str:
         """'refused 1, error 2' of the items that did not get a readable reply."""
@@ -319,35 +256,14 @@ def progress_bar(options: JudgeOptions, console: Console) -> Progress:
     return Progress(*columns, console=console)
 
 
-def read_completion(row: Judgement, text: str, readable: Callable[[str], bool]) -> Judgement:
-    """A row with what the body of a 200 says: reply, served model, state."""
-    try:
-        body = loads(text)
-        choice, served = body["choices"][0], body.get("model")
-        if not isinstance(served, str | None):
-            raise TypeError(f"model {served!r} is no name")
-        refusal = choice["message"].get("refusal")
-        content = refusal or choice["message"].get("content") or ""
-        reply = content.encode("utf-8", "replace").decode()  # half a character (a surrogate) fits JSON but no file
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return replace(row, state="error", error=f"status 200 without a chat completion: {one_line(text)}")
-    row, finish = replace(row, reply=reply, served_model=served), choice.get("finish_reason")
-    if refusal or finish == "content_filter":
-        return replace(row, state="refused", error="refusal" if refusal else finish)
-    if readable(reply):
+def read_reply(row: Judgement, reply: Completion, readable: Callable[[str], bool]) -> Judgement:
+    """A row with what came back: reply, served model, state."""
+    row = replace(row, reply=reply.text, served_model=reply.served_model)
+    if reply.withheld:
+        return replace(row, state="refused", error=reply.withheld)
+    if readable(reply.text):
         return replace(row, state="ok")
-    return replace(row, state="unparsable", error="cut off at max_tokens" if finish == "length" else None)
-
-
-def server_message(body: object) -> str:
-    """The words of an error body: OpenAI's `message`, FastAPI's `detail`, else its beginning."""
-    if isinstance(body, Mapping):
-        body = body.get("message") or body.get("detail") or body
-    return one_line(str(body))
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())[:300]
+    return replace(row, state="unparsable", error="cut off at max_tokens" if reply.finish == "length" else None)
 
 
 def read_template(path: Path | None, name: str) -> str:

@@ -88,7 +88,7 @@ def run(
             verdicts = ask_judge(task, done.responses, judge, judge_prompt, folder)
         with blaming_damaged_data(suite, plan.data):
             evaluation = evaluate(suite, task, done.responses, done.decoding, verdicts)
-        write_evaluation(folder, done.settings, evaluation)
+        write_evaluation(folder, done.settings, evaluation, served_models(done.responses))
     return evaluation, folder
 
 
@@ -109,7 +109,9 @@ def planned(plan: Plan) -> tuple[Suite, Any, Task]:
 
 def _generate(plan: Plan, suite: Suite, options: Any, task: Task, folder: RunFolder, ranks: Ranks) -> Generated | None:
     decoding = with_arguments(suite.decoding, plan.gen_kwargs)
-    backend = plugins.load("halbench.backends", plan.backend).open_backend(plan.model, plan.backend_options)
+    module = plugins.load("halbench.backends", plan.backend)
+    check_options(plan.backend, getattr(module, "OPTIONS", ()), plan.backend_options)
+    backend = module.open_backend(plan.model, plan.backend_options)
     model = {**backend.identity(), "seed": str(plan.backend_options.seed)}
     settings = run_settings(plan.suite, suite, options, task, model, decoding, plan.limit)
     if ranks.first:
@@ -128,8 +130,23 @@ def _generate(plan: Plan, suite: Suite, options: Any, task: Task, folder: RunFol
         responses = [held[item.id] for item in task.items]
     else:
         responses = generate(task.items, backend, decoding, folder)
-    folder.write_manifest({"status": "generated", "settings": settings, "environment": environment()})
+    fields = {"settings": settings, **served_models(responses), "environment": environment()}
+    folder.write_manifest({"status": "generated", **fields})
     return Generated(suite, task, decoding, responses, folder, settings)
+
+
+def check_options(backend: str, taken: Sequence[str], options: BackendOptions) -> None:
+    """Raise InputError for an option that the backend would leave unread. taken: its OPTIONS."""
+    given = {"base_url": options.base_url, "model_args": options.model_args}
+    for name, value in given.items():
+        if value and name not in taken:
+            raise InputError(f"--backend {backend} takes no --{name.replace('_', '-')}")
+
+
+def served_models(responses: Sequence[Response]) -> dict[str, list[str]]:
+    """The models that servers say they answered with, as a field of the manifest; {} where no server took part."""
+    served = sorted({str(row.extra["served_model"]) for row in responses if "served_model" in row.extra})
+    return {"served_models": served} if served else {}
 
 
 def with_arguments(decoding: Decoding, arguments: str) -> Decoding:

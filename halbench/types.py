@@ -212,13 +212,20 @@ class Result:
 
 @dataclass(frozen=True)
 class BackendOptions:
-    """What a user can say about how a model is run. None means: the backend's own choice."""
+    """What a user can say about how a model is run. None means: the backend's own choice.
+
+    base_url: of a server that has the model. concurrency: requests under way at once. model_args: further arguments of
+    the engine (`--model-args`). A backend names base_url and model_args in its OPTIONS if it takes them.
+    """
 
     batch_size: int | Literal["auto"] = "auto"
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     device: str | None = None
     seed: int = 0
     trust_remote_code: bool = False
+    base_url: str | None = None
+    concurrency: int = 8
+    model_args: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Backend(Protocol):

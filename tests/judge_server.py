@@ -4,13 +4,14 @@
         judge(..., JudgeOptions("m", base_url=server.url), ...)
     server.requests  # the bodies that came, in order
 
-The script gets the text of the last message and how often that text was asked before.
+The script gets the text of the last message and how often that text was asked before. Of a message with an image, the
+text is its text part. `models` are the names that the server lists.
 """
 
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -48,7 +49,7 @@ def failure(status: int, message: str, code: str | None = None, **headers: str) 
 class JudgeServer:
     """Listens on a free local port as long as its `with` block lasts."""
 
-    def __init__(self, script: Callable[[str, int], Answer]) -> None:
+    def __init__(self, script: Callable[[str, int], Answer], models: Sequence[str] = ()) -> None:
         self.requests: list[dict[str, Any]] = []
         self.authorizations: list[str | None] = []
         self.busiest = 0  # most requests that were open at once
@@ -59,10 +60,11 @@ class JudgeServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body are two packets; the second would wait 40 ms
 
             def do_POST(self) -> None:
                 request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                prompt = request["messages"][-1]["content"]
+                prompt = text_of(request["messages"][-1]["content"])
                 with lock:
                     server.requests.append(request)
                     server.authorizations.append(self.headers["Authorization"])
@@ -75,6 +77,12 @@ class JudgeServer:
                 time.sleep(answer.wait_s)
                 with lock:
                     server.open -= 1
+                self.send(answer)
+
+            def do_GET(self) -> None:
+                self.send(Answer({"data": [{"id": name} for name in models]}) if models else failure(404, "no list"))
+
+            def send(self, answer: Answer) -> None:
                 data = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
                 try:
                     self.send_response(answer.status)
@@ -104,4 +112,9 @@ class JudgeServer:
 
     def prompts(self) -> list[str]:
         """The texts that were asked, in order."""
-        return [request["messages"][-1]["content"] for request in self.requests]
+        return [text_of(request["messages"][-1]["content"]) for request in self.requests]
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content, which is that text or a list of parts."""
+    return content if isinstance(content, str) else next(part["text"] for part in content if part["type"] == "text")

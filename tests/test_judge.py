@@ -14,6 +14,7 @@ import pytest
 from judge_server import Answer, JudgeServer, failure, reply
 
 from halbench import judge as module
+from halbench.chat_server import public_url
 from halbench.errors import InputError
 from halbench.judge import (
     JudgeOptions,
@@ -21,7 +22,6 @@ from halbench.judge import (
     identity,
     judge,
     parse_object_list,
-    public_url,
     read_template,
     served_models,
     server_url,

@@ -1,0 +1,363 @@
+"""The vllm backend against vLLM's documented interface. vLLM needs a GPU, so a module stands in for it here: it takes the
+arguments that vLLM 0.33 takes and no others, and answers with the tiny checkpoint's own greedy text."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from halbench import plugins
+from halbench.errors import InputError, MissingExtra
+from halbench.types import BackendOptions, Decoding, Item
+
+hf = pytest.importorskip("halbench.backends.hf")
+tiny_checkpoints = pytest.importorskip("tiny_checkpoints")
+
+GREEDY = Decoding(max_new_tokens=12)
+ENGINE_ARGUMENTS = (
+    *("model", "tokenizer", "tokenizer_mode", "trust_remote_code", "tensor_parallel_size", "dtype", "quantization"),
+    *("revision", "seed", "gpu_memory_utilization", "enforce_eager", "hf_overrides", "mm_processor_kwargs"),
+    *("max_model_len", "max_num_seqs", "enable_prefix_caching", "limit_mm_per_prompt", "enable_lora"),
+    *("max_lora_rank", "enable_tower_connector_lora"),
+)
+
+
+class VLLMError(Exception):
+    pass
+
+
+class VLLMClientError(VLLMError):
+    pass
+
+
+class VLLMServerError(VLLMError):
+    pass
+
+
+@dataclass
+class SamplingParams:
+    """The fields that the backend may set, with vLLM's defaults."""
+
+    max_tokens: int | None = 16
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    min_tokens: int = 0
+    seed: int | None = None
+    repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    stop: str | list[str] | None = None
+    stop_token_ids: list[int] | None = None
+    ignore_eos: bool = False
+    bad_words: list[str] | None = None
+    allowed_token_ids: list[int] | None = None
+    logit_bias: dict[int, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.top_p <= 1:
+            raise VLLMClientError(f"top_p must be in (0, 1], got {self.top_p}.")
+
+
+@dataclass(frozen=True)
+class LoRARequest:
+    lora_name: str
+    lora_int_id: int
+    lora_path: str = ""
+
+
+@dataclass
+class Calls:
+    """What was asked of the stand-in. broken: words of questions -> what the engine raises over them."""
+
+    engine: dict[str, Any] = field(default_factory=dict)
+    batches: list[list[Any]] = field(default_factory=list)
+    sampling: list[SamplingParams] = field(default_factory=list)
+    lora: list[Any] = field(default_factory=list)
+    broken: dict[str, Exception] = field(default_factory=dict)
+    unfinished: bool = False
+    finish: str | None = None
+
+
+class LLM:
+    """vllm.LLM as far as the backend uses it, on a CPU."""
+
+    calls: Calls
+
+    def __init__(self, model: str, **arguments: Any) -> None:
+        if unknown := set(arguments) - set(ENGINE_ARGUMENTS):
+            raise TypeError(f"EngineArgs.__init__() got an unexpected keyword argument '{min(unknown)}'")
+        self.calls.engine = {"model": model, **arguments}
+        self.network = AutoModelForImageTextToText.from_pretrained(model, dtype=torch.float32).eval()
+        self.processor = AutoProcessor.from_pretrained(model)
+        self.model_config = SimpleNamespace(dtype=torch.float32)
+        self.llm_engine = SimpleNamespace(has_unfinished_requests=lambda: self.calls.unfinished)
+
+    def generate(
+        self,
+        prompts: Sequence[dict[str, Any]],
+        sampling_params: Sequence[SamplingParams] | None = None,
+        *,
+        use_tqdm: bool = True,
+        lora_request: LoRARequest | None = None,
+    ) -> list[Any]:
+        assert sampling_params is not None
+        assert len(sampling_params) == len(prompts)
+        assert use_tqdm is False, "a bar for each batch would stand between ours"
+        self.calls.batches.append(list(prompts))
+        self.calls.sampling += sampling_params
+        self.calls.lora.append(lora_request)
+        return [self.answer(*pair) for pair in zip(prompts, sampling_params, strict=True)]
+
+    def answer(self, prompt: dict[str, Any], sampling: SamplingParams) -> Any:
+        """Expand the one image token, as vLLM does, and generate."""
+        assert prompt.keys() == {"prompt_token_ids", "multi_modal_data"}
+        ids, image = prompt["prompt_token_ids"], prompt["multi_modal_data"]["image"]
+        assert image.mode == "RGB"
+        assert ids.count(tiny_checkpoints.IMAGE) == 1
+        tokenizer = self.processor.tokenizer
+        text = tokenizer.decode(ids)
+        for words, error in self.calls.broken.items():
+            if words in text:
+                raise error
+        place = ids.index(tiny_checkpoints.IMAGE)
+        ids = [*ids[:place], *[tiny_checkpoints.IMAGE] * 4, *ids[place + 1 :]]
+        pixels = self.processor.image_processor(image, return_tensors="pt")
+        inputs = torch.tensor([ids])
+        output = self.network.generate(
+            input_ids=inputs,
+            attention_mask=torch.ones_like(inputs),
+            **pixels,
+            max_new_tokens=sampling.max_tokens,
+            do_sample=False,
+        )
+        new = output[0, len(ids) :].tolist()
+        finish = self.calls.finish or ("stop" if new[-1] == tiny_checkpoints.EOS else "length")
+        text = tokenizer.decode(new, skip_special_tokens=True)
+        return SimpleNamespace(outputs=[SimpleNamespace(text=text, token_ids=new, finish_reason=finish)])
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The stand-in takes vLLM's place; what was asked of it."""
+    for name in ("WORLD_SIZE", "VLLM_LOGGING_STREAM"):
+        monkeypatch.delenv(name, raising=False)
+    asked = Calls()
+    members = {
+        "vllm": {"LLM": type("LLM", (LLM,), {"calls": asked}), "SamplingParams": SamplingParams, "__version__": "0.33.0"},
+        "vllm.exceptions": {"VLLMError": VLLMError, "VLLMClientError": VLLMClientError},
+        "vllm.lora": {},
+        "vllm.lora.request": {"LoRARequest": LoRARequest},
+    }  # fmt: skip
+    for name, attributes in members.items():
+        module = ModuleType(name)
+        vars(module).update(attributes)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.delitem(sys.modules, "halbench.backends.vllm", raising=False)
+    yield asked
+    sys.modules.pop("halbench.backends.vllm", None)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return tiny_checkpoints.llava(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture
+def items(tmp_path):
+    """Six questions on two images."""
+    for n in range(2):
+        Image.effect_mandelbrot((40, 30), (-2 + n, -1, 1, 1), 50).convert("RGB").save(tmp_path / f"{n}.png")
+    questions = ("Describe this image.", "Is there a dog?", "How many chairs?")
+    return [Item(f"{n}/{q}", tmp_path / f"{n}.png", q, None, "all") for n in range(2) for q in questions]
+
+
+def open_backend(model, **options):
+    return plugins.load("halbench.backends", "vllm").open_backend(str(model), BackendOptions(**options))
+
+
+def test_it_gives_the_same_greedy_answers_as_hf(calls, checkpoint, items):
+    direct = {row.item: row for row in hf.open_backend(str(checkpoint), BackendOptions()).generate(items, GREEDY)}
+    assert {row.item: row for row in open_backend(checkpoint).generate(items, GREEDY)} == direct
+    assert len({row.text for row in direct.values()}) >= 3, "answers must depend on image and question"
+
+
+def test_the_engine_caches_prefixes_takes_one_image_and_the_users_arguments(calls, checkpoint):
+    open_backend(checkpoint, dtype="float16", seed=3, model_args={"tensor_parallel_size": 2, "max_model_len": 512})
+    assert calls.engine == {
+        "model": str(checkpoint),
+        "dtype": "float16",
+        "seed": 3,
+        "trust_remote_code": False,
+        "enable_prefix_caching": True,
+        "limit_mm_per_prompt": {"image": 1},
+        "tensor_parallel_size": 2,
+        "max_model_len": 512,
+    }
+
+
+def test_the_identity_tells_checkpoint_engine_arguments_and_versions(calls, checkpoint):
+    found = open_backend(checkpoint, model_args={"max_model_len": 512}).identity()
+    assert found["backend"] == "vllm"
+    assert found["fingerprint"] == hf.open_backend(str(checkpoint), BackendOptions()).identity()["fingerprint"]
+    assert (found["dtype"], found["vllm"], found["model_args"]) == ("float32", "0.33.0", '{"max_model_len": 512}')
+    assert {"chat_template", "torch", "transformers"} <= found.keys()
+
+
+def test_items_come_in_batches_in_their_order_so_that_an_image_follows_itself(calls, checkpoint, items):
+    list(open_backend(checkpoint, batch_size=4).generate(items, GREEDY))
+    assert [len(batch) for batch in calls.batches] == [4, 2]
+    images = [prompt["multi_modal_data"]["image"].tobytes() for batch in calls.batches for prompt in batch]
+    assert images == [images[0]] * 3 + [images[3]] * 3
+
+
+def test_greedy_decoding_sets_nothing_but_length_and_temperature(calls, checkpoint, items):
+    list(open_backend(checkpoint).generate(items[:1], GREEDY))
+    assert calls.sampling == [SamplingParams(max_tokens=12, temperature=0.0)]
+
+
+def test_sampling_has_a_seed_that_belongs_to_the_item(calls, checkpoint, items):
+    sampling = Decoding(4, temperature=0.7, top_p=0.9, extra={"top_k": 5})
+    list(open_backend(checkpoint).generate(items, sampling))
+    forwards = [params.seed for params in calls.sampling]
+    list(open_backend(checkpoint).generate(items[::-1], sampling))
+    assert [params.seed for params in calls.sampling[6:]] == forwards[::-1]
+    assert len(set(forwards)) == 6
+    assert calls.sampling[0] == SamplingParams(4, 0.7, 0.9, 5, seed=forwards[0])
+
+
+def test_the_begin_token_that_a_template_writes_is_not_doubled(calls, checkpoint, items, tmp_path):
+    backend = open_backend(checkpoint)
+    backend.template = "<s>" + backend.template
+    assert backend.tokens("What?")[:2].count(tiny_checkpoints.BOS) == 1
+
+
+@pytest.mark.parametrize(
+    ("decoding", "line"),
+    [
+        pytest.param(Decoding(8, num_beams=3), r"num_beams=3: .* no beam search; --gen-kwargs num_beams=1", id="beams"),
+        pytest.param(Decoding(8, extra={"topk": 5}), "unknown generation argument 'topk'; did you mean 'top_k'", id="typo"),
+    ],
+)  # fmt: skip
+def test_decoding_that_it_does_not_know_is_refused(calls, checkpoint, items, decoding, line):
+    with pytest.raises(InputError, match=line):
+        next(open_backend(checkpoint).generate(items, decoding))
+    assert calls.batches == []
+
+
+def test_a_missing_image_and_an_image_token_in_the_question_are_error_rows(calls, checkpoint, items, tmp_path):
+    bad = [replace(items[0], image=tmp_path / "gone.png"), replace(items[1], prompt="What is <image>?")]
+    rows = {row.item: row for row in open_backend(checkpoint).generate([*bad, *items[2:]], GREEDY)}
+    assert rows[bad[0].id].error == f"image not found: {tmp_path / 'gone.png'}"
+    assert rows[bad[1].id].error == "the prompt contains the model's image token '<image>'"
+    assert [rows[item.id].state for item in items].count("ok") == 4
+
+
+@pytest.mark.parametrize("error", [ValueError("too long"), VLLMClientError("too long"), RuntimeError("too long")])
+def test_a_request_that_fails_is_an_error_row_and_the_others_are_answered(calls, checkpoint, items, error):
+    calls.broken = {"chairs": error}
+    rows = {row.item: row for row in open_backend(checkpoint).generate(items, GREEDY)}
+    assert [rows[item.id].state for item in items] == ["ok", "ok", "error"] * 2
+    assert rows[items[2].id].error == f"generation failed: {type(error).__name__}: too long"
+
+
+def test_an_engine_that_dies_stops_the_run_and_keeps_what_was_answered(calls, checkpoint, items):
+    calls.broken = {"chairs": VLLMServerError("EngineCore encountered an issue. See above.")}
+    answers = open_backend(checkpoint, batch_size=2).generate(items, GREEDY)
+    assert [next(answers).item, next(answers).item] == [items[0].id, items[1].id]
+    with pytest.raises(InputError, match=r"engine stopped \(EngineCore encountered an issue\)"):
+        next(answers)
+
+
+def test_a_batch_that_breaks_off_at_work_stops_the_run_since_its_rest_would_answer_the_next(calls, checkpoint, items):
+    calls.broken, calls.unfinished = {"chairs": RuntimeError("CUDA error")}, True
+    with pytest.raises(InputError, match=r"engine stopped \(CUDA error\)"):
+        list(open_backend(checkpoint).generate(items, GREEDY))
+
+
+def test_the_same_failure_of_many_items_in_a_row_stops_the_run(calls, checkpoint, items):
+    calls.broken = {"": ValueError("no")}
+    many = [replace(items[0], id=str(n)) for n in range(20)]
+    with pytest.raises(InputError, match="8 items in a row failed with the same message"):
+        list(open_backend(checkpoint).generate(many, GREEDY))
+
+
+def test_an_answer_that_vllm_gave_up_is_an_error_row(calls, checkpoint, items):
+    calls.finish = "abort"
+    (row,) = open_backend(checkpoint).generate(items[:1], GREEDY)
+    assert (row.state, row.error) == ("error", "generation failed: vLLM ended it with 'abort'")
+
+
+def test_a_lora_adapter_is_applied_by_the_engine_at_the_next_rank_it_knows(calls, checkpoint, items, tmp_path):
+    adapter = tiny_checkpoints.lora_adapter(tmp_path / "adapter", checkpoint)
+    backend = open_backend(adapter)
+    assert calls.engine["model"] == str(checkpoint)
+    assert (calls.engine["enable_lora"], calls.engine["max_lora_rank"]) == (True, 8)
+    list(backend.generate(items, GREEDY))
+    assert calls.lora == [LoRARequest("adapter", 1, str(adapter.resolve()))]
+    assert backend.identity()["adapter"] == hf.fingerprint(str(adapter))
+
+
+def module():
+    return plugins.load("halbench.backends", "vllm")
+
+
+@pytest.mark.parametrize(
+    ("config", "weights", "reason"),
+    [
+        ({"peft_type": "IA3"}, [], "a IA3 adapter, not LORA"),
+        ({"peft_type": "LORA", "use_dora": True}, [], "DoRA"),
+        ({"peft_type": "LORA", "modules_to_save": ["lm_head"]}, [], "whole modules: lm_head"),
+        ({"peft_type": "LORA", "bias": "all"}, [], "bias: all"),
+        (
+            {"peft_type": "LORA"},
+            ["model.language_model.layers.0.q_proj.lora_A", "model.vision_tower.layers.0.q_proj.lora_A"],
+            "weights outside the language model, such as model.vision_tower.layers.0.q_proj.lora_A",
+        ),
+    ],
+)
+def test_an_adapter_that_vllm_would_apply_in_part_is_refused(calls, config, weights, reason):
+    assert module().unfit(config, weights, towers=False) == reason
+
+
+def test_the_vision_part_of_an_adapter_is_let_through_where_vllm_is_told_to_apply_it(calls):
+    assert module().unfit({"peft_type": "LORA"}, ["visual.blocks.0.lora_A"], towers=True) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        pytest.param({"model_args": {"tensor_paralel": 2}}, r"vLLM cannot start with --model-args tensor_paralel", id="typo"),
+        pytest.param({"model_args": {"dtype": "half"}}, "--model-args dtype: is set by --dtype", id="ours"),
+        pytest.param({"device": "cuda:1"}, "vllm takes the GPUs that CUDA_VISIBLE_DEVICES", id="device"),
+    ],
+)  # fmt: skip
+def test_options_that_the_engine_does_not_take_are_one_clear_line(calls, checkpoint, options, line):
+    with pytest.raises(InputError, match=line):
+        open_backend(checkpoint, **options)
+
+
+def test_under_torchrun_it_says_how_to_use_several_gpus(calls, checkpoint, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match=r"without torchrun, with --model-args tensor_parallel_size=N"):
+        open_backend(checkpoint)
+
+
+def test_vllms_log_lines_do_not_stand_among_the_results(calls):
+    module()
+    assert os.environ["VLLM_LOGGING_STREAM"] == "ext://sys.stderr"
+
+
+def test_without_vllm_the_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    monkeypatch.delitem(sys.modules, "halbench.backends.vllm", raising=False)
+    with pytest.raises(MissingExtra, match=r"pip install 'halbench\[vllm\]'"):
+        module()
