@@ -12,7 +12,21 @@ from typing import Any
 
 from halbench.errors import BUG, INCOMPLETE, INTERRUPTED, OK, InputError
 
-VERBS = ("run", "generate", "score", "compare", "gate", "report", "view", "data", "doctor", "scenes", "views", "train", "ablate")
+VERBS = (
+    "run",
+    "generate",
+    "score",
+    "compare",
+    "gate",
+    "report",
+    "view",
+    "data",
+    "doctor",
+    "scenes",
+    "views",
+    "train",
+    "ablate",
+)
 """In the order in which a new user meets them, which is the order of --help."""
 
 
