@@ -52,8 +52,8 @@ def ablation(folder: Path) -> Path:
     """Base, truncation control, and two objectives with two seeds each."""
     folder.mkdir(parents=True)
     write_json(folder / "ablation.json", {"format": 1, "status": "complete"})
-    run(folder / "base" / "run", 12)
-    run(folder / "truncated" / "run", 9)
+    run(folder / "base" / "run", 18)
+    run(folder / "truncated" / "run", 15)
     for objective, faults in (("dpo", (3, 5)), ("mdpo", (0, 2))):
         for seed, faulty in enumerate(faults):
             cell = folder / "cells" / f"{objective}-lr0.0002-seed{seed}"
