@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 TITLE = "Trade-off"
+CONTROLS = ("base", "truncated")
 PAIRS: Mapping[str, tuple[str, str]] = {
     "amber": ("generative/cover", "generative/chair"),
     "chair": ("all/recall", "all/chair_i"),
@@ -53,7 +54,10 @@ def build(reading: Reading, options: Options) -> list[Figure]:
 def draw(panel: Panel, across: MainMetric, up: MainMetric, theme: Theme) -> "Drawing":
     from reports import figures
 
-    look = figures.looks([arm.label for arm in panel.arms])
+    look = figures.looks([arm.label for arm in panel.arms if arm.role not in CONTROLS])
+    for arm in panel.arms:  # colours are for what is told apart: six objectives use them all
+        if arm.role in CONTROLS:
+            look[arm.label] = figures.Look(figures.INK[theme] if arm.role == "base" else figures.SOFT[theme], "*", "-")
     with figures.themed(theme):
         drawing = figures.canvas(7.2, 4.6)
         plot = drawing.subplots()
@@ -72,9 +76,8 @@ def draw(panel: Panel, across: MainMetric, up: MainMetric, theme: Theme) -> "Dra
                 yerr=reach(y, cells[f"{up.key} low"], cells[f"{up.key} high"]),
                 fmt=drawn.marker,
                 color=drawn.colour,
-                markersize=7,
+                markersize=11 if drawn.marker == "*" else 7,
                 elinewidth=1,
-                markeredgecolor=figures.INK[theme] if not arm.trained else drawn.colour,
                 label=arm.label,
             )
         plot.set_xlabel(f"{across.label}: {MEANING[across.metric]}")

@@ -18,13 +18,13 @@ COLUMNS = 3
 # Logged name, or its beginning -> what stands above its plot. Views other than chosen are named behind.
 SHOWN: Mapping[str, str] = {
     "margin": "Margin, chosen − rejected (nats)",
-    "accuracy": "Pairs in the right order (share, higher is better)",
+    "accuracy": "Pairs in the right order (share, ↑)",
     "logp/chosen": "Log-prob of chosen (nats)",
     "logp/rejected": "Log-prob of rejected (nats)",
-    "image_margin": "Image margin, true − altered (nats, higher is better)",
+    "image_margin": "Image margin, true − altered (nats, ↑)",
     "tokens/chosen": "Length of chosen (tokens)",
     "kl": "KL to the reference (nats a token)",
-    "online/reward": "Reward of own answers (0 to 1.5, higher is better)",
+    "online/reward": "Reward of own answers (0 to 1.5, ↑)",
     "grad_norm": "Gradient norm",
     "tokens_per_second": "Throughput (tokens/s)",
     "peak_memory_gb": "Peak memory (GB)",

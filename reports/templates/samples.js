@@ -157,5 +157,6 @@ addEventListener("keydown", (event) => {
 byId("theme").addEventListener("click", theme);
 byId("help").addEventListener("click", () => byId("keys").showModal());
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
-for (const id of ["search", "object", "group", "state", "sort"]) byId(id).addEventListener("input", refresh);
+byId("search").addEventListener("input", refresh);
+for (const id of ["object", "group", "state", "sort"]) byId(id).addEventListener("change", refresh);
 refresh();
