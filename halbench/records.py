@@ -8,16 +8,24 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from halbench.errors import InputError
 
 T = TypeVar("T")
 SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON value")
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def as_json(value: Any) -> Any:
@@ -41,13 +49,9 @@ def dumps(value: Any) -> str:
 def loads(text: str) -> Any:
     """A strict JSON value. Raises ValueError for what JSON does not know (NaN) or Python cannot take (deep nesting)."""
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON value")
 
 
 def content_hash(value: Any, length: int = 12) -> str:
@@ -100,43 +104,53 @@ def read_jsonl(path: Path, torn_tail: bool = False) -> Iterator[tuple[int, dict[
 
 def from_row(kind: type[T], row: Mapping[str, Any], where: str) -> T:
     """A dataclass from one JSON object; unknown and missing fields are errors that name `where`."""
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    unknown = [name for name in row if name not in fields]
-    required = (
-        name
-        for name, f in fields.items()
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    )
-    missing = [name for name in required if name not in row]
-    if unknown or missing:
-        problem = f"unknown field '{unknown[0]}'" if unknown else f"missing field '{missing[0]}'"
-        raise InputError(f"{where}: {problem} for {kind.__name__} (fields: {', '.join(fields)})")
-    types = _field_types(cast(type, kind))
+    layout = _layout(cast(type, kind))
+    if not layout.fits.keys() >= row.keys() >= layout.required:
+        unknown = [f"unknown field '{name}'" for name in row if name not in layout.fits]
+        missing = [f"missing field '{name}'" for name in layout.fits if name in layout.required - row.keys()]
+        problem = [*unknown, *missing][0]
+        raise InputError(f"{where}: {problem} for {kind.__name__} (fields: {', '.join(layout.fits)})")
     for name, value in row.items():
-        if not _fits(value, types[name]):
+        if not layout.fits[name](value):
             raise InputError(f"{where}: field '{name}' of {kind.__name__} cannot be {json.dumps(value)[:60]}")
-    return kind(**{name: tuple(value) if get_origin(types[name]) is tuple else value for name, value in row.items()})
+    tuples = {name: tuple(row[name]) for name in layout.tuples if name in row}
+    return kind(**{**row, **tuples})
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How a dataclass stands in JSON; found once a class, since files have hundreds of thousands of rows."""
+
+    fits: Mapping[str, Callable[[Any], bool]]
+    required: frozenset[str]
+    tuples: tuple[str, ...]
 
 
 @cache
-def _field_types(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _layout(kind: type) -> _Layout:
+    types = get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    required = (name for name, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING)
+    tuples = (name for name in fields if get_origin(types[name]) is tuple)
+    return _Layout({name: _fit(types[name]) for name in fields}, frozenset(required), tuple(tuples))
 
 
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a JSON value can stand in a field of this type; what is inside of containers is not looked at."""
-    origin = get_origin(kind)
+def _fit(kind: Any) -> Callable[[Any], bool]:
+    """The test whether a JSON value can stand in a field of this type; what is inside of containers is not looked at."""
+    origin, arguments = get_origin(kind), get_args(kind)
     if kind is Any:
-        return True
+        return lambda value: True
     if origin is Literal:
-        return value in get_args(kind)
+        return lambda value: value in arguments
     if origin in (Union, UnionType):
-        return any(_fits(value, choice) for choice in get_args(kind))
-    if kind is float:
-        return isinstance(value, int | float)
-    if origin is tuple:
-        return isinstance(value, list)
-    return isinstance(value, origin or kind) and not (isinstance(value, bool) and kind is int)
+        choices = [_fit(choice) for choice in arguments if choice is not NoneType]
+        optional = NoneType in arguments
+        return lambda value: (value is None and optional) or any(fits(value) for fits in choices)
+    if kind is int:
+        return lambda value: isinstance(value, int) and not isinstance(value, bool)
+    # dict first: to ask an abstract class takes ten times as long
+    accepted = (int, float) if kind is float else list if origin is tuple else (dict, origin) if origin else kind
+    return lambda value: isinstance(value, accepted)
 
 
 def write_json(path: Path, value: Any) -> None:
