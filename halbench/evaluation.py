@@ -33,6 +33,7 @@ RECORDED_PACKAGES = (
     "accelerate",
     "openai",
     "vllm",
+    "lmms-eval",
     "spacy",
 )
 

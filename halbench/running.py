@@ -37,7 +37,10 @@ from halbench.types import BackendOptions, Decoding, Response, Suite, Task
 
 @dataclass(frozen=True)
 class Plan:
-    """What the user asks to be run. assignments: of the suite's options; gen_kwargs: "num_beams=3,top_k=50"."""
+    """What the user asks to be run. assignments: of the suite's options; gen_kwargs: "num_beams=3,top_k=50".
+
+    backend: its name, or name:engine where it has several ("lmms:llava_hf").
+    """
 
     model: str
     suite: str
@@ -109,9 +112,11 @@ def planned(plan: Plan) -> tuple[Suite, Any, Task]:
 
 def _generate(plan: Plan, suite: Suite, options: Any, task: Task, folder: RunFolder, ranks: Ranks) -> Generated | None:
     decoding = with_arguments(suite.decoding, plan.gen_kwargs)
-    module = plugins.load("halbench.backends", plan.backend)
-    check_options(plan.backend, getattr(module, "OPTIONS", ()), plan.backend_options)
-    backend = module.open_backend(plan.model, plan.backend_options)
+    name, _, engine = plan.backend.partition(":")
+    module = plugins.load("halbench.backends", name)
+    backend_options = replace(plan.backend_options, engine=engine or None)
+    check_options(name, getattr(module, "OPTIONS", ()), backend_options)
+    backend = module.open_backend(plan.model, backend_options)
     model = {**backend.identity(), "seed": str(plan.backend_options.seed)}
     settings = run_settings(plan.suite, suite, options, task, model, decoding, plan.limit)
     if ranks.first:
@@ -138,6 +143,8 @@ def _generate(plan: Plan, suite: Suite, options: Any, task: Task, folder: RunFol
 def check_options(backend: str, taken: Sequence[str], options: BackendOptions) -> None:
     """Raise InputError for an option that the backend would leave unread. taken: its OPTIONS."""
     given = {"base_url": options.base_url, "model_args": options.model_args}
+    if options.engine and "engine" not in taken:
+        raise InputError(f"--backend {backend}:{options.engine}: {backend} takes nothing after a colon")
     for name, value in given.items():
         if value and name not in taken:
             raise InputError(f"--backend {backend} takes no --{name.replace('_', '-')}")

@@ -215,7 +215,8 @@ class BackendOptions:
     """What a user can say about how a model is run. None means: the backend's own choice.
 
     base_url: of a server that has the model. concurrency: requests under way at once. model_args: further arguments of
-    the engine (`--model-args`). A backend names base_url and model_args in its OPTIONS if it takes them.
+    the engine (`--model-args`). engine: what follows a backend's name, as in lmms:llava_hf. A backend names base_url,
+    model_args and engine in its OPTIONS if it takes them.
     """
 
     batch_size: int | Literal["auto"] = "auto"
@@ -226,6 +227,7 @@ class BackendOptions:
     base_url: str | None = None
     concurrency: int = 8
     model_args: Mapping[str, Any] = field(default_factory=dict)
+    engine: str | None = None
 
 
 class Backend(Protocol):

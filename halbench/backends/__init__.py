@@ -1,6 +1,7 @@
 """Where responses come from: each module here is one backend with `open_backend(model, options) -> Backend`.
 
-A backend that takes `--base-url` or `--model-args` says so: OPTIONS = ("base_url", "model_args").
+A backend that takes `--base-url`, `--model-args` or something after its name and a colon (`lmms:llava_hf`) says so:
+OPTIONS = ("base_url", "model_args", "engine").
 """
 
-EXTRAS = {"hf": "hf", "openai": "openai", "vllm": "vllm"}
+EXTRAS = {"hf": "hf", "openai": "openai", "vllm": "vllm", "lmms": "lmms-eval"}

@@ -26,6 +26,7 @@ VERBS = (
     "views",
     "train",
     "ablate",
+    "lmms_path",
 )
 """In the order in which a new user meets them, which is the order of --help."""
 

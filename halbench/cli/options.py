@@ -104,7 +104,7 @@ BackendName = Annotated[
     str,
     typer.Option(
         "--backend",
-        help="hf (transformers), openai (a server), vllm, replay (answers from a file), or a .py file.",
+        help="hf (transformers), openai (a server), vllm, lmms:CLASS (lmms-eval), replay (answers from a file), or a .py file.",
         metavar="NAME",
     ),
 ]
