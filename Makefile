@@ -15,13 +15,13 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	$(RUN)/python -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[dev]'
 	touch $@
 
-# The embedded world: run the shipped checkpoint, look at what it says, tune it with three objectives on identical pairs, report.
+# The embedded world: run the shipped checkpoint, look at what it says, tune it three ways on identical pairs, report.
 DEMO = out/demo
 demo: $(VENV)/.ready
 	$(RUN)/halbench run --model scenes:base --suite scenes --out $(DEMO)/base
 	$(RUN)/halbench scenes sheet $(DEMO)/base --out $(DEMO)/scenes.png
 	$(RUN)/halbench ablate experiments/demo.yaml --out $(DEMO)/ablation
-	$(RUN)/halbench report all $(DEMO)/ablation --out $(DEMO)/report --title "Three objectives on the embedded world"
+	$(RUN)/halbench report all $(DEMO)/ablation --out $(DEMO)/report --title "DPO, mDPO and SFT on the embedded world"
 	@echo "What the checkpoint says of twelve scenes, hallucinations in red: $(DEMO)/scenes.png"
 	@echo "The report, to open in a browser: $(DEMO)/report/report.html"
 
