@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from halbench.errors import InputError
+from halbench.not_answers import told_failure
 from halbench.records import read_json, read_jsonl
 from halbench.types import Item, Response, ResponseRow
 
@@ -154,17 +155,18 @@ def _first(row: Mapping[str, Any], names: Sequence[str], where: str) -> str | No
 
 
 def responses_of(rows: Sequence[ResponseRow], ids: Sequence[str]) -> list[Response]:
-    """Responses of matched rows. Text without any non-blank character has the state "empty"; an error row stays one."""
+    """Responses of matched rows. Text without any non-blank character has the state "empty"; an error row stays one,
+    and a failure that another harness wrote as text becomes one."""
     responses = []
     for row, item in zip(rows, ids, strict=True):
-        failed = row.extra.get("state") == "error"
+        error = str(row.extra.get("error")) if row.extra.get("state") == "error" else told_failure(row.text)
         responses.append(
             Response(
                 item=item,
                 text=row.text,
                 tokens=row.extra.get("tokens") if isinstance(row.extra.get("tokens"), int) else None,
-                state="error" if failed else "ok" if row.text.strip() else "empty",
-                error=str(row.extra.get("error")) if failed else None,
+                state="error" if error else "ok" if row.text.strip() else "empty",
+                error=error,
                 finish=row.extra.get("finish") if isinstance(row.extra.get("finish"), str) else None,
                 extra=rest_of(row),
             )

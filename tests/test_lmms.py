@@ -20,8 +20,8 @@ from halbench import plugins
 from halbench.datasets import Data
 from halbench.errors import InputError, MissingExtra
 from halbench.evaluation import Evaluation, load_suite, score_stored
-from halbench.lmms_failures import failure as failure_in
 from halbench.lmms_tasks import FOLDER, SUITES, suite_task
+from halbench.not_answers import lmms_failure
 from halbench.records import read_json, read_jsonl
 from halbench.types import BackendOptions, Decoding, Item
 
@@ -80,7 +80,7 @@ def same_numbers(found: dict[str, object], evaluation: Evaluation) -> None:
     ],
 )
 def test_what_lmms_eval_gives_in_place_of_an_answer_is_a_failure(text, tokens, reason):
-    assert failure_in(text, tokens) == reason
+    assert lmms_failure(text, tokens) == reason
 
 
 # Our suites as tasks: what needs no lmms-eval

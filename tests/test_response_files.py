@@ -146,3 +146,18 @@ def test_real_amber_answers_are_found_by_image_and_question_under_another_harnes
 
 def row_for(index, image, prompt):
     return ResponseRow(index + 1, "Yes", str(index + 1005 + 7), image, prompt)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[LMMS_EVAL_REQUEST_FAILED after 5 retries] Connection error.", "Failed to obtain answer via API. "],
+    ids=["lmms-eval", "VLMEvalKit"],
+)
+def test_what_another_harness_wrote_for_a_failure_is_no_answer(tmp_path, text):
+    rows = read_response_file(
+        written(tmp_path, [{"id": 1, "response": text}, {"id": 2, "response": f"It says: {text}"}])
+    )
+    failed, said = responses_of(rows, ["1", "2"])
+    assert failed.state == "error"
+    assert failed.error == text.strip(" [").replace("]", ":")
+    assert said.state == "ok"

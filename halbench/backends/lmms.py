@@ -40,7 +40,7 @@ from tqdm import tqdm
 
 from halbench.backends import hf
 from halbench.errors import InputError, did_you_mean
-from halbench.lmms_failures import failure
+from halbench.not_answers import lmms_failure
 from halbench.records import content_hash
 from halbench.types import Backend, BackendOptions, Decoding, Item, Response
 
@@ -297,7 +297,7 @@ class LmmsBackend:
             return
         for item, output in zip(sound, outputs, strict=True):
             text, counts = unwrap_generation_output(output)
-            wrong = failure(text, counts.output_tokens if counts else None)
+            wrong = lmms_failure(text, counts.output_tokens if counts else None)
             if wrong is None:
                 self.alike = []
                 yield self.response(item, text.strip(), counts, arguments["max_new_tokens"])

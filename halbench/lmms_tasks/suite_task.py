@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 from halbench.datasets import open_data
 from halbench.errors import InputError
 from halbench.evaluation import Evaluation, load_suite, score_stored
-from halbench.lmms_failures import failure
 from halbench.lmms_tasks import SUITES
+from halbench.not_answers import lmms_failure
 from halbench.records import content_hash, dumps
 from halbench.suite_options import parse_options
 from halbench.types import Suite, Task
@@ -87,7 +87,7 @@ def picture(document: Mapping[str, str]) -> "list[Image]":
 def answer(document: Mapping[str, str], results: Sequence[str]) -> dict[str, Any]:
     """What lmms-eval keeps of one response: the fields of its row, for the sample log, and one `Answer` a metric."""
     row: dict[str, Any] = {"item": document["item"], "prediction": results[0]}
-    problem = failure(results[0], None)  # lmms-eval shows no count of tokens to a task
+    problem = lmms_failure(results[0], None)  # lmms-eval shows no count of tokens to a task
     if problem is not None:
         row |= {"state": "error", "error": f"generation failed: {problem}"}
     text = dumps(row)
