@@ -87,6 +87,22 @@ def server_url(options: JudgeOptions) -> str:
     return chat_server.server_url("the judge", options.base_url)
 
 
+def open_server(options: JudgeOptions) -> ChatServer:
+    """The judge's server, not yet asked anything. Raises InputError where address, key or module cannot do."""
+    try:
+        return ChatServer(
+            role="judge",
+            model=options.model,
+            url=server_url(options),
+            keys=KEY_VARIABLES,
+            flag="--judge-base-url",
+            retries=options.retries,
+            timeout_s=options.timeout_s,
+        )
+    except ModuleNotFoundError as error:
+        raise MissingExtra("a judge needs: pip install 'halbench[judge]' (no module 'openai')") from error
+
+
 def served_models(judgements: Iterable[Judgement]) -> tuple[str, ...]:
     """The models that replied, sorted; more than one means that the server changed it under way."""
     return tuple(sorted({row.served_model for row in judgements if row.served_model is not None}))
@@ -171,18 +187,7 @@ class Asking:
         progress: Progress,
         total: int,
     ) -> None:
-        try:
-            self.server = ChatServer(
-                role="judge",
-                model=options.model,
-                url=server_url(options),
-                keys=KEY_VARIABLES,
-                flag="--judge-base-url",
-                retries=options.retries,
-                timeout_s=options.timeout_s,
-            )
-        except ModuleNotFoundError as error:
-            raise MissingExtra("a judge needs: pip install 'halbench[judge]' (no module 'openai')") from error
+        self.server = open_server(options)
         self.name = self.server.name
         self.options, self.readable, self.kept, self.verdicts, self.rows = options, readable, kept, verdicts, rows
         self.silences = 0  # requests in a row that the server did not answer

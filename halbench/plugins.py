@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 
@@ -39,6 +40,13 @@ def load(package: str, name: str) -> ModuleType:
             spec.loader.exec_module(module)
         except SyntaxError as error:
             raise InputError(f"{name}:{error.lineno}: not valid Python ({error.msg})") from error
+        except InputError:
+            raise
+        except Exception as error:  # the user's code may raise anything
+            line = traceback.extract_tb(error.__traceback__)[-1]
+            raise InputError(
+                f"{name} cannot be imported ({line.filename}:{line.lineno}: {type(error).__name__}: {error})"
+            ) from error
         return module
     known = names(package)
     if name not in known:

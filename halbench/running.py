@@ -28,7 +28,7 @@ from halbench.evaluation import (
     write_evaluation,
 )
 from halbench.generation import generate, latest, silence
-from halbench.judge import JudgeOptions
+from halbench.judge import JudgeOptions, open_server
 from halbench.ranks import Ranks, gather, join_ranks, part_folder, share
 from halbench.run_folder import RunFolder
 from halbench.suite_options import parse_arguments, parse_options
@@ -80,6 +80,8 @@ def run(
     suite, options, task = planned(plan)
     check_judge(suite, options, task, judgements, judge)
     folder, ranks = RunFolder(plan.out or default_folder(plan.model, suite)), join_ranks()
+    if judge and not folder.judgements_path.is_file():
+        open_server(judge)  # what is wrong with it is told before hours of generation, not after
     with folder.lock() if ranks.first else nullcontext():
         done = _generate(plan, suite, options, task, folder, ranks)
         if done is None:

@@ -127,7 +127,11 @@ def test_a_mistake_gets_one_line_and_exit_code_2(halbench, data, tmp_path, name)
 
 
 def test_a_bug_is_no_regression(halbench, tmp_path, data):
-    (tmp_path / "broken.py").write_text("raise RuntimeError('broken plugin')")
+    (tmp_path / "broken.py").write_text(
+        "from dataclasses import replace\nfrom halbench.suites.amber import SUITE\n"
+        "def load(data, options, rows):\n    raise RuntimeError('broken plugin')\n"
+        "SUITE = replace(SUITE, load=load)\n"
+    )
     found = halbench("score", "--suite", "broken.py", "--responses", responses_of(data, "amber/gen_edge.json"))
     assert found.returncode == 70
     assert "broken plugin" in found.stderr

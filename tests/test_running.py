@@ -149,3 +149,18 @@ def test_gen_kwargs_go_over_the_suite_s_decoding():
     for wrong in ("max_new_tokens=0", "num_beams=2.5", "temperature=-1", "max_new_tokens=many"):
         with pytest.raises(InputError, match="expected a"):
             with_arguments(Decoding(512), wrong)
+
+
+def test_a_judge_that_cannot_be_asked_is_told_before_anything_is_generated(halbench, data, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("HALBENCH_JUDGE_API_KEY", raising=False)
+    done = halbench(
+        "run", "--model", "scenes:base", "--suite", "mmhal", "--judge", "gpt-4o", "--out", "r", "--data", data.root
+    )
+    assert done.returncode == 2
+    assert "needs a key" in done.stderr
+    without = halbench(
+        "run", "--model", "scenes:base", "--suite", "mmhal", "--judge-base-url", "http://x/v1", "--out", "r"
+    )
+    assert without.returncode == 2
+    assert without.stderr.strip() == "halbench: --judge-base-url is given without --judge MODEL"

@@ -76,6 +76,8 @@ def judge_options(model: str | None, base_url: str | None, concurrency: int, arg
     from halbench.suite_options import parse_arguments
 
     extra = parse_arguments("--judge-kwargs", arguments)
+    if model is None and (base_url or extra):
+        raise InputError(f"{'--judge-base-url' if base_url else '--judge-kwargs'} is given without --judge MODEL")
     for name in ("model", "messages", "stream", "n"):
         if name in extra:
             raise InputError(f"--judge-kwargs {name}: is set by halbench and cannot be changed")
