@@ -24,7 +24,7 @@ from halbench.records import read_json, write_json
 from halbench.statistics import holm
 from halbench.types import Score
 from reports import figures, write
-from reports.arms import mean_run, panels
+from reports.arms import Arm, mean_run, panels
 from reports.frame import read_folders
 from reports.kinds import ablation, breakdown, intervals, leaderboard, trade_off, training_curves
 from reports.main_metrics import MainMetric
@@ -178,6 +178,20 @@ def test_any_arm_can_be_the_baseline(reading, name):
 def test_an_unknown_baseline_gets_a_suggestion(reading):
     with pytest.raises(InputError, match="did you mean 'mdpo'"):
         ablation.build(reading, replace(FEW, baseline="mdop"))
+
+
+def test_the_leaderboard_names_the_adapter_and_not_only_the_weights_below_it(reading):
+    (panel,) = panels(reading)
+    (base,) = panel.arms[0].runs
+    for model, told in (
+        ({"fingerprint": "w1"}, "measured here, weights w1"),
+        ({"fingerprint": "w1", "adapter": "a1"}, "measured here, adapter a1 on weights w1"),
+        ({}, "measured here"),
+    ):
+        run = replace(base, manifest={"settings": {"model": model}})
+        assert leaderboard.ours(Arm("x", (run,))) == told
+        several = leaderboard.ours(Arm("x", (run, run)))
+        assert several == ("measured here, 2 seeds" + (", adapters on weights w1" if "adapter" in model else ""))
 
 
 def test_an_ablation_of_runs_that_nobody_trained_has_nothing_to_show(folder):

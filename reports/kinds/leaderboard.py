@@ -71,10 +71,14 @@ def leaderboard(panel: Panel) -> Table:
 
 
 def ours(arm: Arm) -> str:
-    """Where a row of ours comes from."""
-    seeds = f", {len(arm.runs)} seeds" if len(arm.runs) > 1 else ""
-    official = arm.runs[0].manifest["settings"]["model"].get("fingerprint")
-    return f"measured here{seeds}" + (f", weights {official}" if official else "")
+    """Where a row of ours comes from: "measured here, adapter 45d6a45aa2f60c49 on weights e438379ac36bc653"."""
+    model, several = arm.runs[0].manifest["settings"]["model"], len(arm.runs) > 1
+    told = ["measured here", *([f"{len(arm.runs)} seeds"] if several else [])]
+    if "adapter" in model:
+        told.append(f"{'adapters' if several else 'adapter ' + model['adapter']} on weights {model['fingerprint']}")
+    elif "fingerprint" in model and not several:
+        told.append(f"weights {model['fingerprint']}")
+    return ", ".join(told)
 
 
 @cache
