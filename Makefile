@@ -32,7 +32,7 @@ test: $(VENV)/.ready
 	$(RUN)/python -m pytest
 
 quick: $(VENV)/.ready
-	$(RUN)/python -m pytest -m "not slow"
+	$(RUN)/python -m pytest -m "not slow" --numprocesses auto
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -160,6 +160,7 @@ def stored(data: Data, name: str, id_field: str, text_field: str) -> dict[str, s
     return {str(row[id_field]): row[text_field].strip() for row in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suite", "file", "id_field", "text_field"),
     [

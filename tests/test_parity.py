@@ -123,7 +123,7 @@ def amber_runs(data):
     return [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize("similarity", ["exact", "wn"])
+@pytest.mark.parametrize("similarity", ["exact", pytest.param("wn", marks=pytest.mark.slow)])
 def test_amber_prints_and_counts_what_the_official_script_does(data, similarity):
     table = "exact" if similarity == "exact" else data.root / "amber/similarity_standin_wordnet.json"
     files = sorted({row["file"] for row in amber_runs(data) if row["sim"] == similarity})
@@ -145,7 +145,7 @@ def test_amber_prints_and_counts_what_the_official_script_does(data, similarity)
 
 
 @pytest.mark.parametrize("name", ["gen_edge", "gen_precise_s1", "real_llava15_7b"])
-@pytest.mark.parametrize("similarity", ["exact", "wn"])
+@pytest.mark.parametrize("similarity", ["exact", pytest.param("wn", marks=pytest.mark.slow)])
 def test_every_amber_description_is_counted_as_officially(data, name, similarity):
     file = {"real_llava15_7b": "llava15_7b__amber_g"}.get(name, name)
     table = "exact" if similarity == "exact" else data.root / "amber/similarity_standin_wordnet.json"
