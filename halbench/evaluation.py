@@ -65,12 +65,20 @@ class Evaluation:
 
 
 def load_suite(name: str) -> Suite:
-    """The suite called `name`, or the one in a .py file."""
+    """The suite called `name`, or the one in a .py file, whose content is then part of the version."""
     module = plugins.load("halbench.suites", name)
     suite = getattr(module, "SUITE", None)
     if not isinstance(suite, Suite):
         raise InputError(f"suite {name}: expected the module to hold a halbench.types.Suite as SUITE")
-    return suite
+    return replace(suite, version=f"{suite.version}-{file_hash(Path(name), 8)}") if name.endswith(".py") else suite
+
+
+def suite_of(folder: RunFolder) -> str:
+    """Name or file of the suite that a run folder is of."""
+    try:
+        return str(folder.manifest()["settings"]["suite"]["name"])
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder.manifest_path}: its settings are not whole ({error}); was it edited?") from error
 
 
 @contextmanager
@@ -174,7 +182,11 @@ def run_settings(
 ) -> dict[str, Any]:
     """What a run folder belongs to; a run goes on in it only with the same. name: of the suite, or its file."""
     return {
-        "suite": {"name": name, "version": suite.version, "options": option_values(options)},
+        "suite": {
+            "name": str(Path(name).resolve()) if name.endswith(".py") else name,
+            "version": suite.version,
+            "options": option_values(options),
+        },
         "items": items_identity(task.items),
         "decoding": decoding,
         "model": model,
@@ -229,7 +241,7 @@ def default_folder(model: str, suite: Suite) -> Path:
 
 
 def score_stored(
-    name: str,
+    name: str | None,
     assignments: Sequence[str],
     data: Data,
     source: Path,
@@ -238,7 +250,14 @@ def score_stored(
     judge_prompt: Path | None = None,
     out: Path | None = None,
 ) -> Evaluation:
-    """Score a response file, or the responses of a run folder again. With `out`, or with a judge, leaves a run folder."""
+    """Score a response file, or the responses of a run folder again, which tells its suite where no name is given. With
+    `out`, or with a judge, leaves a run folder."""
+    if name is None:
+        if not source.is_dir():
+            raise InputError(
+                f"{source}: responses to which suite? Say it with --suite; only a run folder tells it itself"
+            )
+        name = suite_of(RunFolder(source))
     suite = load_suite(name)
     stored = read_stored(suite, assignments, data, source)
     task, responses = stored.task, stored.responses
@@ -300,9 +319,11 @@ def read_run(suite: Suite, assignments: Sequence[str], data: Data, folder: RunFo
     run = folder.manifest().get("settings")
     try:
         made_with, decoding, limit = run["suite"]["options"], run["decoding"], run["limit"]  # type: ignore[index]
-        items, model = run["items"], run["model"]  # type: ignore[index]
+        items, model, told = run["items"], run["model"], str(run["suite"]["name"])  # type: ignore[index]
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder.manifest_path}: its settings are not whole ({error}); was it edited?") from error
+    if not told.endswith(".py") and told != suite.name:
+        raise InputError(f"{folder.path} is a run of suite '{told}', not of '{suite.name}'")
     options = parse_options(suite.options, [*(f"{key}={value}" for key, value in made_with.items()), *assignments])
     found = list(read_jsonl(folder.responses_path, torn_tail=True))
     rows = response_rows(found, folder.responses_path)

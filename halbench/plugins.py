@@ -31,11 +31,12 @@ def load(package: str, name: str) -> ModuleType:
         path = Path(name)
         if not path.is_file():
             raise InputError(f"{kind} file {name} does not exist")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+        # Not its bare name, which may be that of another module ("random.py").
+        spec = importlib.util.spec_from_file_location(f"halbench_user_{kind}_{path.stem}", path)
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module  # where dataclasses look up their annotations
+        sys.modules[module.__name__] = module  # where dataclasses look up their annotations
         try:
             spec.loader.exec_module(module)
         except SyntaxError as error:

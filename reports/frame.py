@@ -76,19 +76,19 @@ def read_run(path: Path, trainings: Sequence[ReadTraining], skipped: list[str]) 
             raise InputError(f"{path}: was not finished; go on with the command that began it")
         if not folder.results_path.is_file():
             raise InputError(f"{path}: holds responses only; score it: halbench score --responses {path} --out DIR")
-        suite, signature = manifest["settings"]["suite"]["name"], manifest["signature"]
+        signature = manifest["signature"]
         if manifest["status"] != "complete":
             lacks = from_row(Coverage, manifest["coverage"], str(folder.manifest_path)).complaint()
             raise InputError(f"{path}: incomplete ({lacks})")
-        for row in read_json(folder.results_path):
-            from_row(Result, row, str(folder.results_path))
+        results = [from_row(Result, row, str(folder.results_path)) for row in read_json(folder.results_path)]
+        suite = results[0].suite
     except InputError as error:
         skipped.append(str(error))
         return None
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, IndexError) as error:
         skipped.append(f"{folder.manifest_path}: not the manifest of a scored run ({type(error).__name__}: {error})")
         return None
-    run = ReadRun(path.name, path, Path(suite).stem, signature, manifest, role_of(path))
+    run = ReadRun(path.name, path, suite, signature, manifest, role_of(path))
     model = manifest["settings"]["model"]
     origin = next((training for training in trainings if made(training, path, model)), None)
     if origin is None:

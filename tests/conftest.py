@@ -25,10 +25,10 @@ def data() -> Data:
 
 @pytest.fixture
 def halbench(tmp_path: Path):
-    """Run the command line in an empty folder: halbench("score", ...) -> CompletedProcess with text output."""
+    """Run the command line in the test's own folder: halbench("score", ...) -> CompletedProcess with text output."""
 
-    def call(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    def call(*arguments: object, timeout: float = 120, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "halbench", *map(str, arguments)]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
 
     return call

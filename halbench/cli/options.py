@@ -10,9 +10,10 @@ if TYPE_CHECKING:
     from halbench.judge import JudgeOptions
     from halbench.running import Plan
 
-SuiteName = Annotated[
-    str,
-    typer.Option("--suite", "-s", help="object_halbench, amber, mmhal, chair or pope; or a .py file.", metavar="NAME"),
+SUITES = "object_halbench, amber, mmhal, chair, pope or scenes; or a .py file."
+SuiteName = Annotated[str, typer.Option("--suite", "-s", help=SUITES, metavar="NAME")]
+StoredSuite = Annotated[
+    str | None, typer.Option("--suite", "-s", help=f"{SUITES} Default: that of the run folder.", metavar="NAME")
 ]
 DataFolder = Annotated[
     Path | None,

@@ -13,7 +13,6 @@ def add_to(app: typer.Typer) -> None:
 
 
 def score(
-    suite: shared.SuiteName,
     responses: Annotated[
         Path,
         typer.Option(
@@ -23,6 +22,7 @@ def score(
             metavar="FILE",
         ),
     ],
+    suite: shared.StoredSuite = None,
     judgements: Annotated[
         Path | None, typer.Option("--judgements", help="Stored replies of a judge.", metavar="FILE")
     ] = None,

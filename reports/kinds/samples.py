@@ -11,7 +11,7 @@ from typing import Any
 from halbench.comparison import Run, pair
 from halbench.datasets import open_data
 from halbench.errors import InputError
-from halbench.evaluation import load_suite, read_run
+from halbench.evaluation import load_suite, read_run, suite_of
 from halbench.records import read_jsonl
 from halbench.run_folder import RunFolder
 from halbench.types import Item, Response, Score
@@ -108,8 +108,8 @@ def document(title: str, content: Mapping[str, Any]) -> str:
 def items_of(run: ReadRun, options: Options) -> tuple[dict[str, Item], list[str]]:
     """The suite's items by id; none, and a note, where the suite's data are not at hand."""
     try:
-        name = run.manifest["settings"]["suite"]["name"]
-        stored = read_run(load_suite(name), [], open_data(options.data, options.images), RunFolder(run.path))
+        folder = RunFolder(run.path)
+        stored = read_run(load_suite(suite_of(folder)), [], open_data(options.data, options.images), folder)
     except InputError as error:
         return {}, [f"without questions, truth and images: {error}"]
     return {item.id: item for item in stored.task.items}, []

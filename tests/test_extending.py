@@ -1,0 +1,81 @@
+"""The examples of the docs are run as they stand there."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import small_training
+from PIL import Image
+
+from baselines import progress, trainer
+from halbench.evaluation import score_stored
+from halbench.records import read_json
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def example(page: str, number: int = 0) -> str:
+    return re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)[number]
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder with the suite and the backend of the docs, and four questions on two photographs."""
+    (tmp_path / "my_suite.py").write_text(example("extending.md"))
+    (tmp_path / "my_backend.py").write_text(example("extending.md", 1))
+    rows = []
+    for image in ("a.png", "b.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / image)
+        rows += [
+            {"id": f"{image}/{kind}", "image": image, "question": f"Is there {kind}?", "answer": answer, "kind": kind}
+            for kind, answer in (("text", "yes"), ("shape", "no"))
+        ]
+    (tmp_path / "questions.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run_parrot(halbench, out: str) -> None:
+    found = halbench(
+        "run", "--backend", "my_backend.py", "--model", "Yes, there is.", "--suite", "my_suite.py", "--out", out
+    )
+    assert found.returncode == 0, found.stderr
+
+
+def test_a_suite_and_a_backend_of_ones_own_are_run_scored_compared_and_reported(own, halbench, tmp_path_factory):
+    run_parrot(halbench, "a")
+    values = {(row["group"], row["metric"]): row["value"] for row in read_json(own / "a/results.json")}
+    assert values == {
+        ("all", "accuracy"): 0.5,
+        ("all", "yes_ratio"): 1.0,
+        ("text", "accuracy"): 1.0,
+        ("shape", "accuracy"): 0.0,
+    }
+    again = halbench("score", "--responses", "a", "--out", "b")
+    assert (again.returncode, read_json(own / "b/results.json")) == (0, read_json(own / "a/results.json"))
+    (own / "margins.yaml").write_text("accuracy: 0.02\n")
+    assert halbench("gate", "a", "--baseline", "b", "--margins", "margins.yaml").returncode == 0
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    assert halbench("compare", own / "a", own / "b", cwd=elsewhere).returncode == 0
+    assert halbench("report", "leaderboard", own / "a", "--out", elsewhere / "report").returncode == 0
+    assert "signs" in (elsewhere / "report/leaderboard.html").read_text()
+
+
+def test_a_changed_suite_file_is_another_signature(own, data, halbench):
+    run_parrot(halbench, "a")
+    before = score_stored("my_suite.py", [], data, own / "a")
+    (own / "my_suite.py").write_text(example("extending.md").replace("read_lenient", "read_llava"))
+    after = score_stored("my_suite.py", [], data, own / "a")
+    assert before.fields["version"] != after.fields["version"]
+    assert {**before.fields, "version": ""} == {**after.fields, "version": ""}
+
+
+def test_the_objective_of_the_docs_trains(tmp_path):
+    (tmp_path / "my_objective.py").write_text(example("training.md"))
+    model = small_training.checkpoint(tmp_path / "model")
+    pairs = small_training.write_pairs(tmp_path / "pairs")
+    wanted = small_training.plan(str(tmp_path / "my_objective.py"), model, pairs, tmp_path / "out")
+    found = trainer.train(wanted, progress.silent)
+    assert found["status"] == "complete"
+    assert found["settings"]["objective"]["name"] == "my_objective"
