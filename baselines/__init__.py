@@ -1,1 +1,1 @@
-"""Alignment baselines on identical data: DPO, mDPO, MFPO and MBPO (in preparation)."""
+"""Alignment baselines on identical data: DPO, mDPO, MFPO and MBPO."""

@@ -41,6 +41,15 @@ def _permutation(indices: Sequence[int], seed: int, epoch: int, stage: int) -> l
     return found
 
 
+def first_steps(epochs: Sequence[Sequence[int]], pairs: int | None) -> list[list[int]]:
+    """The epochs, up to so many pairs in all; None for every pair."""
+    found, left = [], sum(map(len, epochs)) if pairs is None else pairs
+    for epoch in epochs:
+        found.append(list(epoch[:left]))
+        left -= len(found[-1])
+    return [epoch for epoch in found if epoch]
+
+
 def whole_steps(order: Sequence[int], batch_size: int) -> list[int]:
     """The order, continued from its start until it makes whole steps."""
     missing = -len(order) % batch_size

@@ -79,9 +79,6 @@ class PreferenceSet:
     dropped: Sequence[Dropped]
     image_hashes: Mapping[Path, str]
 
-    def dropped_by_reason(self) -> dict[str, int]:
-        return dict(Counter(row.reason for row in self.dropped))
-
 
 @dataclass(frozen=True)
 class Draft:
@@ -140,6 +137,8 @@ def read_pairs(
             return _checked(row.where, layout(row.values), images or row.folder, cache)
         except BadRow as bad:
             return Dropped(row.where, bad.reason, str(bad))
+        except (LookupError, TypeError, AttributeError, ValueError) as error:  # what a row of another shape leads to
+            return Dropped(row.where, "malformed row", f"{type(error).__name__}: {error}")
 
     results: list[Checked | Dropped] = []
     rows = chain([first], found_rows)

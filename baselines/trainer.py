@@ -257,6 +257,7 @@ def train(plan: TrainingPlan, show: Show) -> dict[str, Any]:
         "pairs": pairs.hash,
         "recipe": asdict(plan.recipe),
         "dtype": plan.options.dtype,
+        "processes": arguments.world_size,
     }
     with training_folder.held(plan.out) if main else nullcontext():
         if everywhere(training_folder.claim(plan.out, settings) if main else False):
@@ -305,13 +306,18 @@ def prepare(
     data = PairViews(pairs.pairs, objective.views, recipe.seed, tools, Encoder(checkpoint, packed))
     cache = ReferenceCache(root, reference_identity(checkpoint, arguments, packed))
     batches = Batches(cache, checkpoint.processor.tokenizer.pad_token_id or 0, packed, image_token(network))
-    preflight.check_forward(network, data[0], batches.pad_id, packed)
-    seen = survey_all(data, batches, network, plan, arguments, show)
     longest = longest_allowed(network, recipe)
-    used = [index for index, pair in enumerate(seen) if longest is None or pair.length <= longest]
+    fitting = (example for example in map(data.__getitem__, range(len(data))) if fits(example.length(), longest))
+    if (example := next(fitting, None)) is not None:
+        preflight.check_forward(network, example, batches.pad_id, packed)
+    seen = survey_all(data, batches, network, plan, arguments, show)
+    used = [index for index, pair in enumerate(seen) if fits(pair.length, longest)]
     if not used:
         raise InputError(f"{plan.data}: all {len(seen)} pairs are longer than {longest} tokens; see --max-length")
-    order = [ordering.whole_steps(epoch, recipe.batch_size) for epoch in epochs(recipe, objective, seen, used)]
+    order = ordering.first_steps(
+        [ordering.whole_steps(epoch, recipe.batch_size) for epoch in epochs(recipe, objective, seen, used)],
+        recipe.max_steps and recipe.max_steps * recipe.batch_size,
+    )
     proof = {
         "pairs": pairs.hash,
         "unreadable": len(pairs.dropped),
@@ -400,7 +406,7 @@ def run(
     done = int(last.name.rpartition("-")[2]) if last else 0
     if trainer.is_world_process_zero():
         training_folder.keep_log(log_path, done)
-    with show("training", plan.recipe.max_steps or len(flat) // plan.recipe.batch_size, done) as advance:
+    with show("training", len(flat) // plan.recipe.batch_size, done) as advance:
         trainer.add_callback(Steps(advance))
         trainer.train(resume_from_checkpoint=str(last) if last else None)
     return trainer
@@ -454,7 +460,6 @@ def training_arguments(plan: TrainingPlan) -> TrainingArguments:
     arguments = TrainingArguments(
         output_dir=str(plan.out),
         num_train_epochs=1,  # one pass over the order of all epochs
-        max_steps=recipe.max_steps or -1,
         per_device_train_batch_size=micro,
         gradient_accumulation_steps=share // micro,
         learning_rate=recipe.learning_rate,
@@ -552,6 +557,10 @@ def survey_all(
         rows = [row for part in gathered for row in part]
         batches.cache.read()
     return [row for _, row in sorted(rows, key=lambda row: row[0])]
+
+
+def fits(length: int, longest: int | None) -> bool:
+    return longest is None or length <= longest
 
 
 def longest_allowed(network: Any, recipe: Recipe) -> int | None:

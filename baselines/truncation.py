@@ -41,7 +41,7 @@ def truncated_run(suite_name: str, base: Path, out: Path, data: Data) -> Evaluat
     suite = load_suite(suite_name)
     stored = read_run(suite, [], data, RunFolder(base))
     model = {**stored.model, **MARK}
-    settings = run_settings(suite_name, suite, stored.options, stored.task, model, stored.decoding, stored.limit)
+    settings = run_settings(suite, stored.options, stored.task, model, stored.decoding, stored.limit)
     responses = truncated(stored.responses)
     folder = RunFolder(out)
     with folder.lock():

@@ -10,7 +10,7 @@ Sign convention: log_ratio = log pi(y|m,q) - log pi_ref(y|m,q), summed over resp
 tokens are left out, the end token is scored.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,6 +88,3 @@ class Loss:
 
     per_pair: "torch.Tensor"
     terms: Mapping[str, "torch.Tensor"]
-
-
-Views = Sequence[str]

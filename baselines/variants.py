@@ -128,8 +128,17 @@ def make_variant(view: str, pair: Pair, seed: int, tools: Tools) -> Variant:
     if tools.cache is None or not any(getattr(tools, model) for model in used_models(module)):
         return made(module, pair, seed, tools)
     others = tools.pairs_hash if "pairs" in module.NEEDS else None
-    key = [view, module.VERSION, pair_digest(pair, file_hash(pair.image)), seed, others, tools.identity()]
-    path = tools.cache / view / content_hash(key, 32)
+    own = file_hash(Path(view)) if view.endswith(".py") else None
+    key = [
+        Path(view).stem,
+        own,
+        module.VERSION,
+        pair_digest(pair, file_hash(pair.image)),
+        seed,
+        others,
+        tools.identity(),
+    ]
+    path = tools.cache / Path(view).stem / content_hash(key, 32)
     found = read_variant(path)
     if found is None:
         found = made(module, pair, seed, tools)

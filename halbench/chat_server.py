@@ -179,7 +179,9 @@ class ChatServer:
         if error.status_code in (401, 403):
             return InputError(f"{self.name} refused access ({message}). Check {' or '.join(self.keys)}")
         # A server that is started for one model may answer 400 to another's name.
-        if error.status_code == 404 or (error.status_code == 400 and f"'{self.model}'" in said):
+        if error.status_code == 404 or (
+            error.status_code == 400 and f"'{self.model}'" in said and self.model not in self.listed
+        ):
             known = f" Models there: {', '.join(self.listed)}." if self.listed else ""
             problem = "was not found" if error.status_code == 404 else "cannot be asked"
             return InputError(

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import yaml
 
 from halbench.errors import InputError, did_you_mean
-from halbench.evaluation import load_suite
+from halbench.evaluation import named_suite
 from halbench.formatting import format_amount
 from halbench.records import from_row
 from halbench.run_folder import RunFolder, differing_fields
@@ -147,9 +147,11 @@ class Gate:
     rows: tuple[Gated, ...]
 
 
-def compare(a: Path, b: Path, level: float = LEVEL, folds: int = FOLDS, seed: int = 0) -> Comparison:
+def compare(
+    a: Path, b: Path, level: float = LEVEL, folds: int = FOLDS, seed: int = 0, suite_file: str | None = None
+) -> Comparison:
     """Every metric of two complete runs side by side. Raises InputError where they cannot be compared."""
-    pairing = pair(load_run(a), load_run(b))
+    pairing = pair(load_run(a), load_run(b), suite_file)
     rows = measure(pairing, pairing.candidates(), level, folds, seed)
     rows = [row for row in rows if row.metric not in UNREAD or row.a or row.b]
     tested = [row.p for row in rows if row.p is not None]
@@ -162,13 +164,21 @@ def compare(a: Path, b: Path, level: float = LEVEL, folds: int = FOLDS, seed: in
     return Comparison(a, b, pairing.suite.name, pairing.signature, level, n, left_out, tuple(compared))
 
 
-def gate(run: Path, baseline: Path, margins: Path, level: float = LEVEL, folds: int = FOLDS, seed: int = 0) -> Gate:
+def gate(
+    run: Path,
+    baseline: Path,
+    margins: Path,
+    level: float = LEVEL,
+    folds: int = FOLDS,
+    seed: int = 0,
+    suite_file: str | None = None,
+) -> Gate:
     """Non-inferiority of a run to a baseline, metric by metric.
 
     A regression only if the whole interval of the difference lies beyond the margin; a pass only if the whole interval
     lies within it; in between the data cannot decide.
     """
-    pairing = pair(load_run(baseline), load_run(run))
+    pairing = pair(load_run(baseline), load_run(run), suite_file)
     wanted = resolve_margins(read_margins(margins, pairing.suite), pairing, margins)
     with_chair = {group for group, name in wanted if name in CHAIR_TYPE}
     shown = [
@@ -217,7 +227,22 @@ def load_run(path: Path) -> Run:
         ) from error
 
 
-def pair(a: Run, b: Run) -> Pairing:
+def pair(a: Run, b: Run, suite_file: str | None = None) -> Pairing:
+    """The items that both runs have scored, and the suite by whose formulas they are compared, which must be those of the
+    signature. suite_file: of a suite of the user's own. Raises InputError for other signatures, items or formulas."""
+    both = scored_in_both(a, b)
+    suite = named_suite(a.suite, suite_file)
+    if suite.version != a.fields.get("version"):
+        raise InputError(
+            f"{a.path} and {b.path} were scored by version {a.fields.get('version')} of suite '{suite.name}', this is version "
+            f"{suite.version}; score both again: halbench score --responses {a.path} --out DIR"
+        )
+    left_out = tuple(a.scores[item] for item in a.scores.keys() - both)
+    scored_a, scored_b = (tuple(run.scores[item] for item in both) for run in (a, b))
+    return Pairing(suite, a.signature, scored_a, scored_b, left_out)
+
+
+def scored_in_both(a: Run, b: Run) -> list[str]:
     """The items that both runs have scored. Raises InputError for other signatures or other items."""
     if a.suite != b.suite:
         raise InputError(f"{a.path} is a run of suite '{a.suite}' and {b.path} of '{b.suite}'; expected one suite")
@@ -240,10 +265,7 @@ def pair(a: Run, b: Run) -> Pairing:
     both = [item for item, score in a.scores.items() if score.state == b.scores[item].state == "scored"]
     if not both:
         raise InputError(f"{a.path} and {b.path}: no item is scored in both")
-    left_out = tuple(a.scores[item] for item in a.scores.keys() - both)
-    suite = load_suite(a.suite)
-    scored_a, scored_b = (tuple(run.scores[item] for item in both) for run in (a, b))
-    return Pairing(suite, a.signature, scored_a, scored_b, left_out)
+    return both
 
 
 def measure(

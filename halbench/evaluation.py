@@ -73,12 +73,25 @@ def load_suite(name: str) -> Suite:
     return replace(suite, version=f"{suite.version}-{file_hash(Path(name), 8)}") if name.endswith(".py") else suite
 
 
-def suite_of(folder: RunFolder) -> str:
-    """Name or file of the suite that a run folder is of."""
+def suite_of(folder: RunFolder, file: str | None = None) -> Suite:
+    """The suite that a run folder is of. file: see named_suite."""
     try:
-        return str(folder.manifest()["settings"]["suite"]["name"])
+        name = str(folder.manifest()["settings"]["suite"]["name"])
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder.manifest_path}: its settings are not whole ({error}); was it edited?") from error
+    return named_suite(name, file)
+
+
+def named_suite(name: str, file: str | None = None) -> Suite:
+    """The suite that a run folder names: one of ours, or the one in the file that the user gives. What a folder says is
+    never run as code."""
+    suite = load_suite(file) if file else None
+    if suite and suite.name == name:
+        return suite
+    if name not in plugins.names("halbench.suites"):
+        found = f"{file} holds '{suite.name}'" if suite else "name its file with --suite FILE"
+        raise InputError(f"suite '{name}' is none of halbench's own: {found}")
+    return load_suite(name)
 
 
 @contextmanager
@@ -172,7 +185,6 @@ def evaluate(
 
 
 def run_settings(
-    name: str,
     suite: Suite,
     options: Any,
     task: Task,
@@ -180,13 +192,9 @@ def run_settings(
     decoding: Decoding | None,
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """What a run folder belongs to; a run goes on in it only with the same. name: of the suite, or its file."""
+    """What a run folder belongs to; a run goes on in it only with the same."""
     return {
-        "suite": {
-            "name": str(Path(name).resolve()) if name.endswith(".py") else name,
-            "version": suite.version,
-            "options": option_values(options),
-        },
+        "suite": {"name": suite.name, "version": suite.version, "options": option_values(options)},
         "items": items_identity(task.items),
         "decoding": decoding,
         "model": model,
@@ -252,17 +260,13 @@ def score_stored(
 ) -> Evaluation:
     """Score a response file, or the responses of a run folder again, which tells its suite where no name is given. With
     `out`, or with a judge, leaves a run folder."""
-    if name is None:
-        if not source.is_dir():
-            raise InputError(
-                f"{source}: responses to which suite? Say it with --suite; only a run folder tells it itself"
-            )
-        name = suite_of(RunFolder(source))
-    suite = load_suite(name)
+    if name is None and not source.is_dir():
+        raise InputError(f"{source}: responses to which suite? Say it with --suite; only a run folder tells it itself")
+    suite = load_suite(name) if name else suite_of(RunFolder(source))
     stored = read_stored(suite, assignments, data, source)
     task, responses = stored.task, stored.responses
     check_judge(suite, stored.options, task, judgement_file, judge_options)
-    settings = run_settings(name, suite, stored.options, task, stored.model, stored.decoding, stored.limit)
+    settings = run_settings(suite, stored.options, task, stored.model, stored.decoding, stored.limit)
     if judge_options is not None and out is None:
         out = default_folder(source.stem, suite)
     if out is not None and source.is_dir() and out.resolve() == source.resolve():
@@ -322,7 +326,7 @@ def read_run(suite: Suite, assignments: Sequence[str], data: Data, folder: RunFo
         items, model, told = run["items"], run["model"], str(run["suite"]["name"])  # type: ignore[index]
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder.manifest_path}: its settings are not whole ({error}); was it edited?") from error
-    if not told.endswith(".py") and told != suite.name:
+    if told != suite.name:
         raise InputError(f"{folder.path} is a run of suite '{told}', not of '{suite.name}'")
     options = parse_options(suite.options, [*(f"{key}={value}" for key, value in made_with.items()), *assignments])
     found = list(read_jsonl(folder.responses_path, torn_tail=True))

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -153,9 +154,14 @@ def _fit(kind: Any) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, accepted)
 
 
+def _partial(path: Path) -> Path:
+    """Where a file is written before it is whole; each process, also on another machine, has its own."""
+    return path.with_name(f"{path.name}.{os.getpid()}-{time.time_ns():x}.partial")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a file whole or not at all: a kill leaves the old one."""
-    partial = path.with_name(path.name + ".partial")
+    partial = _partial(path)
     text = json.dumps(as_json(value), ensure_ascii=False, allow_nan=False, indent=1)
     partial.write_text(json.dumps(as_json(value), indent=1) if SURROGATE.search(text) else text + "\n", "utf-8")
     os.replace(partial, path)
@@ -163,6 +169,6 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> None:
     """Write all rows of a file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
+    partial = _partial(path)
     partial.write_text("".join(dumps(row) + "\n" for row in rows), "utf-8")
     os.replace(partial, path)

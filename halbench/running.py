@@ -3,6 +3,7 @@
 `generate_run` is the first half, `run` both. Either goes on where an earlier one stopped, since finished rows are kept.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -33,6 +34,8 @@ from halbench.ranks import Ranks, gather, join_ranks, part_folder, share
 from halbench.run_folder import RunFolder
 from halbench.suite_options import parse_arguments, parse_options
 from halbench.types import BackendOptions, Decoding, Response, Suite, Task
+
+SECRET = re.compile(r"(^|_)(api_?key|secret|password)$|^((hf|auth|access|use_auth)_)?token$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def _generate(plan: Plan, suite: Suite, options: Any, task: Task, folder: RunFol
     check_options(name, getattr(module, "OPTIONS", ()), backend_options)
     backend = module.open_backend(plan.model, backend_options)
     model = {**backend.identity(), "seed": str(plan.backend_options.seed)}
-    settings = run_settings(plan.suite, suite, options, task, model, decoding, plan.limit)
+    settings = run_settings(suite, options, task, model, decoding, plan.limit)
     if ranks.first:
         folder.begin(settings)
         gather(folder)
@@ -150,6 +153,10 @@ def check_options(backend: str, taken: Sequence[str], options: BackendOptions) -
     for name, value in given.items():
         if value and name not in taken:
             raise InputError(f"--backend {backend} takes no --{name.replace('_', '-')}")
+    if secret := next((name for name in options.model_args if SECRET.search(name)), None):
+        raise InputError(
+            f"--model-args {secret}: would be written into the manifest; give it in the environment instead"
+        )
 
 
 def served_models(responses: Sequence[Response]) -> dict[str, list[str]]:

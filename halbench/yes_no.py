@@ -11,7 +11,6 @@ from halbench.ratios import divide, ratio_metric
 from halbench.types import Metric
 
 Answer = Literal["yes", "no"]
-COUNTS = ("questions", "correct", "truth_positive", "answered_positive", "correct_positive", "unread")
 
 
 def read_strict(text: str) -> Answer | None:

@@ -1,1 +1,1 @@
-"""Tables, figures and pages from run folders (in preparation)."""
+"""Tables, figures and pages from run folders."""

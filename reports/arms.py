@@ -10,23 +10,28 @@ Models that were trained on other preference pairs stand in panels of their own,
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from halbench import comparison
 from halbench.errors import InputError, did_you_mean
+from halbench.records import content_hash
 from halbench.types import Score
 from reports.main_metrics import MainMetric, main_metrics
-from reports.types import Options, Reading, ReadRun
+from reports.types import Options, Reading, ReadRun, ReadTraining
 
 ORDER = ("dpo", "mdpo", "mfpo", "mbpo", "dpo_anchor", "sft")
 TRUNCATED = "truncated base"
+SHORT = {"learning_rate": "lr"}  # how labels call a setting
+T = TypeVar("T", ReadRun, ReadTraining)
 
 
 @dataclass(frozen=True)
 class Arm:
-    """Runs that are one row: the seeds of one objective and learning rate, or one run alone."""
+    """Runs that are one row: the seeds of one objective under the same settings, or one run alone."""
 
     label: str
     runs: tuple[ReadRun, ...]
@@ -104,18 +109,49 @@ def panels(reading: Reading) -> list[Panel]:
 
 def arms(runs: Sequence[ReadRun]) -> list[Arm]:
     """Base and truncation control first, then other runs, then what was trained, the papers' objectives first."""
-    rates = {run.learning_rate for run in runs if run.objective}
-    groups: dict[str, list[ReadRun]] = {}
-    for run in runs:
-        groups.setdefault(label(run, len(rates) > 1), []).append(run)
+    groups: dict[str, list[ReadRun]] = {untrained_label(run): [run] for run in runs if run.objective is None}
+    groups |= by_settings([run for run in runs if run.objective is not None])
     ordered = sorted(groups.items(), key=lambda group: place(group[1][0]))
-    return [Arm(name, tuple(sorted(members, key=lambda run: run.seed or 0))) for name, members in ordered]
+    return [Arm(name, tuple(members)) for name, members in ordered]
 
 
-def label(run: ReadRun, with_rate: bool) -> str:
-    if run.objective is None:
-        return run.name.replace("truncated", TRUNCATED) if run.role == "truncated" else run.name
-    return f"{run.objective}, lr {run.learning_rate:g}" if with_rate else run.objective
+def untrained_label(run: ReadRun) -> str:
+    return run.name.replace("truncated", TRUNCATED) if run.role == "truncated" else run.name
+
+
+def by_settings(trained: Sequence[T]) -> dict[str, list[T]]:
+    """What differs in its seed alone, under one label, in the order of the seeds. The label tells what an objective's
+    settings differ in, where it was trained in several ways. A seed that is there twice is no second one: such runs stand
+    alone, under their own names."""
+    rates = {one.settings.get("learning_rate") for one in trained}
+    groups: dict[tuple[str | None, str], list[T]] = {}
+    for one in trained:
+        groups.setdefault((one.objective, content_hash(all_of(one))), []).append(one)
+    found: dict[str, list[T]] = {}
+    for (objective, key), members in groups.items():
+        ways = [all_of(others[0]) for (name, _), others in groups.items() if name == objective]
+        own: dict[str, Any] = all_of(members[0])
+        names: list[str] = [
+            name for name in dict.fromkeys(chain(*ways)) if any(way.get(name) != own.get(name) for way in ways)
+        ]
+        if len(rates) > 1 and "learning_rate" not in names:
+            names.insert(0, "learning_rate")
+        label = ", ".join([str(objective), *(f"{SHORT.get(name, name)} {shown(own.get(name))}" for name in names)])
+        if label in found:
+            label += f", settings {key}"
+        if len({one.seed for one in members}) == len(members):
+            found[label] = sorted(members, key=lambda one: one.seed or 0)
+        else:
+            found |= {f"{label}: {one.name}": [one] for one in members}
+    return found
+
+
+def all_of(one: ReadRun | ReadTraining) -> dict[str, Any]:
+    return {**one.settings, "pairs": one.pairs_hash}
+
+
+def shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def place(run: ReadRun) -> tuple[int, int, str, float]:
@@ -143,7 +179,7 @@ def mean_run(arm: Arm) -> comparison.Run:
     if len(runs) == 1:
         return first
     for other in runs[1:]:
-        comparison.pair(first, other)  # the same items under the same signature, or it raises
+        comparison.scored_in_both(first, other)  # the same items under the same signature, or it raises
     scores = {item: mean_score([run.scores[item] for run in runs]) for item in first.scores}
     return comparison.Run(first.path, first.suite, first.signature, first.fields, scores)
 

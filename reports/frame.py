@@ -38,13 +38,14 @@ OF_RESULT = (
     "official",
     "signature",
 )
+OF_NO_MATTER = ("seed", "micro_batch_size", "gradient_checkpointing", "save_steps")
 COLUMNS = (*OF_RUN, *OF_RESULT, "status")
 
 
 def read_folders(paths: Sequence[Path]) -> Reading:
     """All runs and trainings in these folders and below them. Raises InputError for a path that is not there."""
     skipped: list[str] = []
-    places = list(dict.fromkeys(place for path in paths for place in found_in(path, skipped)))
+    places = list({place.resolve(): place for path in paths for place in found_in(path, skipped)}.values())
     trainings = named([t for path in places if (t := read_training(path, skipped))])
     runs = named([run for path in places if (run := read_run(path, trainings, skipped))])
     rows = [row for run in runs for row in result_rows(run)]
@@ -57,7 +58,8 @@ def found_in(path: Path, skipped: list[str]) -> Iterator[Path]:
         raise InputError(f"{path}: no such folder; expected run, training or ablation folders")
     before = 0
     for folder, below, files in os.walk(path):
-        below[:] = sorted(name for name in below if not name.startswith((".", "checkpoint-")))
+        inner = (".", "checkpoint-") if TRAINING in files else "."
+        below[:] = sorted(name for name in below if not name.startswith(inner))
         if {RUN, TRAINING} & set(files):
             before += 1
             yield Path(folder)
@@ -76,7 +78,7 @@ def read_run(path: Path, trainings: Sequence[ReadTraining], skipped: list[str]) 
             raise InputError(f"{path}: was not finished; go on with the command that began it")
         if not folder.results_path.is_file():
             raise InputError(f"{path}: holds responses only; score it: halbench score --responses {path} --out DIR")
-        signature = manifest["signature"]
+        signature, model = manifest["signature"], manifest["settings"]["model"]
         if manifest["status"] != "complete":
             lacks = from_row(Coverage, manifest["coverage"], str(folder.manifest_path)).complaint()
             raise InputError(f"{path}: incomplete ({lacks})")
@@ -89,7 +91,6 @@ def read_run(path: Path, trainings: Sequence[ReadTraining], skipped: list[str]) 
         skipped.append(f"{folder.manifest_path}: not the manifest of a scored run ({type(error).__name__}: {error})")
         return None
     run = ReadRun(path.name, path, suite, signature, manifest, role_of(path))
-    model = manifest["settings"]["model"]
     origin = next((training for training in trainings if made(training, path, model)), None)
     if origin is None:
         return run
@@ -101,6 +102,7 @@ def read_run(path: Path, trainings: Sequence[ReadTraining], skipped: list[str]) 
         seed=origin.seed,
         learning_rate=origin.learning_rate,
         pairs_hash=origin.pairs_hash,
+        settings=origin.settings,
     )
 
 
@@ -120,6 +122,14 @@ def made(training: ReadTraining, path: Path, model: Mapping[str, Any]) -> bool:
     return training.path == path.parent / "training" and role_of(path) == "cell"
 
 
+def shaping(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What shapes a training, name -> value: all but the pairs, the seed and what only trades time for memory."""
+    objective = settings["objective"]
+    recipe = {name: value for name, value in settings["recipe"].items() if name not in OF_NO_MATTER}
+    named = {"file": objective.get("file"), "model": settings["model"], "dtype": settings["dtype"]}
+    return {**recipe, **objective["config"], **named}
+
+
 def read_training(path: Path, skipped: list[str]) -> ReadTraining | None:
     """The training in a folder; None, and a line in `skipped`, where it is not whole."""
     if not (path / TRAINING).is_file():
@@ -132,9 +142,10 @@ def read_training(path: Path, skipped: list[str]) -> ReadTraining | None:
         if record["status"] != "complete":
             raise InputError(f"{path}: training was not finished; go on with the command that began it")
         log = pd.DataFrame([row for _, row in read_jsonl(path / "log.jsonl", torn_tail=True)])
-        settings = record["settings"]
-        recipe, objective, pairs = settings["recipe"], settings["objective"]["name"], record["identity"]["pairs"]
-        return ReadTraining(path.name, path, objective, recipe["seed"], recipe["learning_rate"], pairs, record, log)
+        recipe, objective = record["settings"]["recipe"], record["settings"]["objective"]["name"]
+        pairs, settings = record["identity"]["pairs"], shaping(record["settings"])
+        seed, rate = recipe["seed"], recipe["learning_rate"]
+        return ReadTraining(path.name, path, objective, seed, rate, pairs, settings, record, log)
     except InputError as error:
         skipped.append(str(error))
     except (KeyError, TypeError) as error:

@@ -64,11 +64,15 @@ def write_all(
     asked = list(formats) or list(BESIDE_THE_PAGE if kind == ALL else ("html",))
     made = [one for section in sections.values() for one in section]
     written = []
-    alone = next((one for one in made if isinstance(one, Page)), None) if kind == "samples" else None
+    name = "report" if kind == ALL else Path(kind).stem
+    pages = [one for one in made if isinstance(one, Page)]
     if "html" in asked:
-        path = out / ("report.html" if kind == ALL else f"{kind}.html")
-        write(path, alone.html if alone else page(title, reading, sections))
-        written.append(path)
+        documents = {name: page(title, reading, sections)} if len(pages) < len(made) else {}
+        if not documents:  # pages need none around them
+            documents = {name if len(pages) == 1 else one.name: one.html for one in pages}
+        for stem, html in documents.items():
+            write(out / f"{stem}.html", html)
+            written.append(out / f"{stem}.html")
     rest = [name for name in asked if name != "html"]
     # Beside a page of everything the figures are in it already; tables are what goes into a paper.
     tables_only = [name for name in rest if name in OF_TABLES] if kind == ALL and not formats else rest

@@ -9,12 +9,12 @@ EDGE, QUALITY = 320, 70
 
 def thumbnail(path: Path) -> str | None:
     """A JPEG of at most EDGE pixels as a data address; None where there is no image, or none that can be read."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file).convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError):
+            image = file.convert("RGB")  # as models see it, EXIF's rotation left out
+    except Exception:  # decoders of damaged files raise nearly anything
         return None
     if max(image.size) < EDGE // 2:  # drawn scenes: their pixels stay sharp
         scale = EDGE // 2 // max(image.size) + 1

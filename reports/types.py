@@ -10,7 +10,7 @@ Numbers stay unrounded fractions or native units; rounding, arrows, bold and mar
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,7 +31,8 @@ class NothingToShow(Exception):
 class ReadRun:
     """One run folder. name: unique among all that was read. training: the training folder that its model came from.
 
-    objective, seed, learning_rate, pairs_hash: of that training; None where the model was not trained by us.
+    objective, seed, learning_rate, pairs_hash: of that training; None where the model was not trained by us. settings: all
+    that shaped it but the seed.
     role: "base" and "truncated" are the controls of an ablation, "cell" what it trained, "run" everything else.
     """
 
@@ -46,11 +47,12 @@ class ReadRun:
     seed: int | None = None
     learning_rate: float | None = None
     pairs_hash: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ReadTraining:
-    """One training folder: its record (training.json) and its log, a row per step."""
+    """One training folder: its record (training.json) and its log, a row per step. settings: see ReadRun."""
 
     name: str
     path: Path
@@ -58,6 +60,7 @@ class ReadTraining:
     seed: int
     learning_rate: float
     pairs_hash: str
+    settings: Mapping[str, Any]
     record: Mapping[str, Any]
     log: "pd.DataFrame"
 
@@ -77,10 +80,11 @@ class Reading:
 @dataclass(frozen=True)
 class Options:
     """What a user says of a report. baseline: name of the run (or of its objective) that others are compared with.
-    data, images: where the suites' data and images are, None for the default. samples: most that one page of samples holds.
+    suite_file: of a suite of the user's own. data, images: where the suites' data and images are, None for the default. samples: most that one page of samples holds.
     level, resamples, seed: of the paired tests."""
 
     baseline: str | None = None
+    suite_file: str | None = None
     samples: int = 300
     data: Path | None = None
     images: Path | None = None
@@ -93,14 +97,14 @@ class Options:
 class Column:
     """How one displayed column is made of the frame's columns; the names below are columns of the frame.
 
-    kind: "text", "value", "difference", "interval" or "p". unit, better: fixed, or None where the frame's own columns
+    kind: "text", "value", "difference" or "count". unit, better: fixed, or None where the frame's own columns
     "unit" and "better" tell them row by row. low, high: interval, shown with the value. lowest, highest: of several seeds.
     mark: text set behind the value.
     """
 
     label: str
     source: str
-    kind: Literal["text", "value", "difference", "interval", "p", "count"] = "text"
+    kind: Literal["text", "value", "difference", "count"] = "text"
     unit: Unit | None = None
     better: Better | None = None
     low: str | None = None

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from halbench.errors import InputError
-from halbench.formatting import DIGITS, format_p
+from halbench.formatting import DIGITS
 from halbench.types import Unit
 from reports.types import Column, Figure, Page, Table
 
@@ -81,8 +81,6 @@ def cell(column: Column, row: Any) -> str:
         return str(value)
     if column.kind == "count":
         return f"{int(value):,}"
-    if column.kind == "p":
-        return format_p(float(value))
     text = number(value, column.unit or row["unit"], column.kind == "difference")
     if column.mark is not None and not missing(row[column.mark]):
         text += str(row[column.mark])

@@ -43,6 +43,7 @@ def training(folder: Path, objective: str, seed: int, pairs: str = PAIRS, result
     ]  # fmt: skip
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in steps))
     settings = {"objective": {"name": objective, "config": {}}, "recipe": {"seed": seed, "learning_rate": 2e-4}}
+    settings |= {"model": "base", "dtype": "auto"}
     record: dict[str, Any] = {"format": 1, "status": "complete", "settings": settings, "identity": {"pairs": pairs}}
     write_json(folder / "training.json", record | ({"result": result} if result else {}))
     return folder

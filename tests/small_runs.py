@@ -1,7 +1,10 @@
 """Run folders of a small suite, written as `halbench score --out` writes them, and the suite as a plugin file."""
 
 from pathlib import Path
+from typing import Any
 
+from halbench import comparison
+from halbench.evaluation import load_suite
 from halbench.records import write_jsonl
 from halbench.run_folder import RunFolder
 from halbench.types import Score
@@ -68,19 +71,27 @@ def question(number: int, right: bool, unread: bool = False) -> Score:
 
 def write_run(folder: Path, name: str, scores: list[Score], nltk: str = "3.9.1", **manifest: object) -> Path:
     """A complete run folder called `name`; manifest: fields over the usual ones (None leaves one out)."""
+    version = load_suite(str(suite_file(folder))).version
     run = RunFolder(folder / name)
     run.path.mkdir()
     write_jsonl(run.scores_path, scores)
     fields = {
         "status": "complete",
         "settings": {
-            "suite": {"name": str(folder / "tiny.py"), "version": "1", "options": {}},
+            "suite": {"name": "tiny", "version": version, "options": {}},
             "model": {"name": name},
         },
         "signature": f"suite:tiny|nltk:{nltk}",
-        "signature_fields": {"suite": "tiny", "nltk": nltk},
+        "signature_fields": {"suite": "tiny", "version": version, "nltk": nltk},
         **manifest,
     }
     run.write_manifest({key: value for key, value in fields.items() if value is not None})
-    suite_file(folder)
     return run.path
+
+
+def compare(a: Path, b: Path, **options: Any) -> comparison.Comparison:
+    return comparison.compare(a, b, suite_file=str(a.parent / "tiny.py"), **options)
+
+
+def gate(run: Path, baseline: Path, margins: Path, **options: Any) -> comparison.Gate:
+    return comparison.gate(run, baseline, margins, suite_file=str(run.parent / "tiny.py"), **options)

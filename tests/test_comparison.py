@@ -2,9 +2,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from small_runs import description, question, write_run
+from small_runs import compare, description, question, write_run
 
-from halbench.comparison import compare
 from halbench.errors import InputError
 from halbench.formatting import format_amount, format_difference, format_interval, format_p, format_value, metric_label
 from halbench.statistics import holm, mcnemar
@@ -165,7 +164,7 @@ def test_signatures_that_differ_in_the_line_alone_are_refused_too(tmp_path):
 
 
 def test_fields_that_differ_under_one_signature_line_are_refused_too(tmp_path):
-    fields = {"suite": "tiny", "nltk": "3.10"}
+    fields = {"suite": "tiny", "version": "1", "nltk": "3.10"}
     b = write_run(tmp_path, "b", bad(), signature_fields=fields)
     assert 'nltk: "3.9.1" there, "3.10" here' in refused(write_run(tmp_path, "a", good()), b)
 
@@ -248,7 +247,7 @@ def test_runs_without_one_item_scored_in_both_are_refused(tmp_path):
 def test_the_table_shows_values_differences_arrows_and_the_signature(tmp_path, halbench):
     write_run(tmp_path, "a", good())
     write_run(tmp_path, "b", bad())
-    found = halbench("compare", "a", "b", "--resamples", FOLDS)
+    found = halbench("compare", "a", "b", "--suite", "tiny.py", "--resamples", FOLDS)
     assert (found.returncode, found.stderr) == (0, "")
     (line,) = [line for line in found.stdout.splitlines() if "chair" in line]
     assert line.split()[:5] == ["descriptions", "chair", "↓", "15.0%", "35.0%"]
@@ -261,7 +260,9 @@ def test_the_table_shows_values_differences_arrows_and_the_signature(tmp_path, h
 def test_json_is_one_object_with_flat_unrounded_rows(tmp_path, halbench):
     write_run(tmp_path, "a", good())
     write_run(tmp_path, "b", bad())
-    found = halbench("compare", "a", "b", "--resamples", FOLDS, "--level", 0.9, "--seed", 5, "--json")
+    found = halbench(
+        "compare", "a", "b", "--suite", "tiny.py", "--resamples", FOLDS, "--level", 0.9, "--seed", 5, "--json"
+    )
     told = json.loads(found.stdout)
     assert {key: told[key] for key in ("a", "b", "suite", "level", "resamples", "seed", "left_out")} == {
         "a": "a",
@@ -282,7 +283,7 @@ def test_json_is_one_object_with_flat_unrounded_rows(tmp_path, halbench):
 def test_the_command_refuses_in_one_line_with_exit_code_2(tmp_path, halbench):
     write_run(tmp_path, "a", good())
     write_run(tmp_path, "b", bad(), nltk="3.10")
-    found = halbench("compare", "a", "b")
+    found = halbench("compare", "a", "b", "--suite", "tiny.py")
     assert (found.returncode, found.stdout) == (2, "")
     assert found.stderr.startswith("halbench: a (there) and b (here) have different signatures")
     assert found.stderr.count("\n") == 1

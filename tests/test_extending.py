@@ -1,7 +1,9 @@
 """The examples of the docs are run as they stand there."""
 
 import json
+import random  # noqa: F401 a module of that name is there
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,8 @@ import small_training
 from PIL import Image
 
 from baselines import progress, trainer
-from halbench.evaluation import score_stored
-from halbench.records import read_json
+from halbench.evaluation import load_suite, score_stored
+from halbench.records import read_json, write_json
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -52,14 +54,48 @@ def test_a_suite_and_a_backend_of_ones_own_are_run_scored_compared_and_reported(
         ("text", "accuracy"): 1.0,
         ("shape", "accuracy"): 0.0,
     }
-    again = halbench("score", "--responses", "a", "--out", "b")
+    suite = ("--suite", own / "my_suite.py")
+    again = halbench("score", "--responses", "a", "--out", "b", *suite)
     assert (again.returncode, read_json(own / "b/results.json")) == (0, read_json(own / "a/results.json"))
     (own / "margins.yaml").write_text("accuracy: 0.02\n")
-    assert halbench("gate", "a", "--baseline", "b", "--margins", "margins.yaml").returncode == 0
+    assert halbench("gate", "a", "--baseline", "b", "--margins", "margins.yaml", *suite).returncode == 0
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    assert halbench("compare", own / "a", own / "b", cwd=elsewhere).returncode == 0
+    assert halbench("compare", own / "a", own / "b", *suite, cwd=elsewhere).returncode == 0
     assert halbench("report", "leaderboard", own / "a", "--out", elsewhere / "report").returncode == 0
     assert "signs" in (elsewhere / "report/leaderboard.html").read_text()
+    shown = halbench("view", own / "a", "--no-open", "--out", elsewhere / "view.html", *suite, cwd=own)
+    assert (shown.returncode, "Is there text?" in (elsewhere / "view.html").read_text()) == (0, True)
+
+
+def test_what_a_run_folder_names_is_never_run_as_code(own, halbench):
+    run_parrot(halbench, "a")
+    (own / "a/signs.py").write_text("raise SystemExit('ran')")
+    manifest = read_json(own / "a/manifest.json")
+    for name in ("signs", "a/signs.py", str(own / "a/signs.py")):
+        manifest["settings"]["suite"]["name"] = name
+        write_json(own / "a/manifest.json", manifest)
+        for command in (("score", "--responses", "a"), ("compare", "a", "a"), ("view", "a", "--no-open")):
+            found = halbench(*command)
+            assert "ran" not in found.stderr
+            if command[0] != "view":
+                assert found.returncode == 2
+                assert "is none of halbench's own: name its file with --suite FILE" in found.stderr
+
+
+def test_new_formulas_are_not_laid_over_old_counts(own, halbench):
+    run_parrot(halbench, "a")
+    (own / "my_suite.py").write_text(
+        example("extending.md").replace('"correct", "questions"', '"questions", "questions"')
+    )
+    found = halbench("compare", "a", "a", "--suite", "my_suite.py")
+    assert found.returncode == 2
+    assert "score both again" in found.stderr
+
+
+def test_a_user_s_file_may_be_called_like_any_module(own):
+    (own / "random.py").write_text(example("extending.md"))
+    assert load_suite("random.py").name == "signs"
+    assert not hasattr(sys.modules["random"], "SUITE")
 
 
 def test_a_changed_suite_file_is_another_signature(own, data, halbench):

@@ -3,9 +3,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_runs import description, question, write_run
+from small_runs import description, gate, question, write_run
 
-from halbench.comparison import gate
 from halbench.errors import InputError
 
 FOLDS = 1000
@@ -190,7 +189,19 @@ def command(tmp_path, halbench):
     def call(run_scores, margins="chair: 0.05\n", *options, **manifest):
         write_run(tmp_path, "run", run_scores, **manifest)
         (tmp_path / "m.yaml").write_text(margins)
-        return halbench("gate", "run", "--baseline", "baseline", "--margins", "m.yaml", "--resamples", FOLDS, *options)
+        return halbench(
+            "gate",
+            "run",
+            "--suite",
+            "tiny.py",
+            "--baseline",
+            "baseline",
+            "--margins",
+            "m.yaml",
+            "--resamples",
+            FOLDS,
+            *options,
+        )
 
     return call
 
@@ -230,7 +241,7 @@ def test_wrong_input_exits_with_2_in_one_line(command, margins, manifest):
 
 def test_a_missing_margin_file_exits_with_2(tmp_path, halbench):
     write_run(tmp_path, "a", scores())
-    found = halbench("gate", "a", "--baseline", "a", "--margins", "none.yaml")
+    found = halbench("gate", "a", "--suite", "tiny.py", "--baseline", "a", "--margins", "none.yaml")
     assert found.returncode == 2
     assert "none.yaml: cannot be read" in found.stderr
 

@@ -269,11 +269,22 @@ def test_an_item_that_the_processor_rejects_fails_alone(checkpoints, items, tmp_
     assert {id: row.text for id, row in rows.items()} == texts(backend, items)
 
 
-def test_a_model_that_fails_on_everything_stops_the_run_instead_of_filling_it_with_errors(checkpoints, items):
+def test_a_model_that_fails_on_everything_stops_the_run_instead_of_filling_it_with_errors(checkpoints, items, tmp_path):
     backend = opened(checkpoints, "llava", 4)
     failing_above(0, backend.network, RuntimeError("CUDA error: device-side assert triggered"))
-    with pytest.raises(InputError, match=r"8 items in a row failed with the same message.*device-side assert"):
-        list(backend.generate(items, DECODING))
+    apart = [replace(items[0], id=str(n), image=shutil.copy(items[0].image, tmp_path / f"{n}.png")) for n in range(12)]
+    rows = backend.generate(apart, DECODING)
+    assert {next(rows).state for _ in range(7)} == {"error"}, "what is known is told before the run stops"
+    with pytest.raises(InputError, match=r"8 images in a row failed with the same message.*device-side assert"):
+        next(rows)
+
+
+def test_an_image_that_always_fails_leaves_the_others_alone_however_much_is_asked_of_it(checkpoints, items, tmp_path):
+    Image.new("RGB", (1, 900)).save(tmp_path / "thread.png")
+    thread = [Item(f"t{n}", tmp_path / "thread.png", "Describe this image.", None, "all") for n in range(15)]
+    rows = answers(opened(checkpoints, "qwen2_vl", 6), [*thread, *items])
+    assert {row.state for id, row in rows.items() if id.startswith("t")} == {"error"}
+    assert {rows[item.id].state for item in items} == {"ok"}
 
 
 def test_long_and_short_answers_are_not_batched_together_once_they_are_known(checkpoints, images):

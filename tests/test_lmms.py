@@ -432,7 +432,7 @@ def test_each_item_is_asked_once_and_a_few_at_a_time(items):
 @needs_lmms_eval
 def test_the_same_failure_of_many_items_in_a_row_stops_the_run(items):
     asked = [replace(item, prompt="raise") for item in items]
-    with pytest.raises(InputError, match=r"8 items in a row failed with the same message.*no such thing"):
+    with pytest.raises(InputError, match=r"8 images in a row failed with the same message.*no such thing"):
         rows(open_backend("scripted", "a/model"), asked)
 
 

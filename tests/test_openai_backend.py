@@ -3,12 +3,14 @@
 import base64
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
@@ -209,7 +211,7 @@ def test_waits_grow_are_bounded_and_follow_the_server_where_it_names_one(items):
     ("fault", "error", "attempts"),
     [
         pytest.param(failure(500, "cannot see"), "500: cannot see", 3, id="a server error"),
-        pytest.param(failure(400, "image too large"), "400: image too large", 1, id="a rejection"),
+        pytest.param(failure(400, "image too large"), "generation failed: 400: image too large", 1, id="a rejection"),
         pytest.param(CUT_OFF, "no connection", 3, id="a body that breaks off"),
         pytest.param(Answer(b"{"), "status 200 without a chat completion: {", 3, id="half a JSON object"),
     ],
@@ -356,13 +358,35 @@ def test_an_engine_that_fails_behind_its_server_does_not_become_many_error_rows(
 
 
 def test_requests_that_are_all_rejected_alike_stop_the_run(items, folder):
-    line = r"rejected 8 items in a row .* max_tokens. .* --gen-kwargs"
+    line = r"8 images in a row failed with the same message.* max_tokens.*--gen-kwargs"
+    apart = [replace(item, image=shutil.copy(item.image, item.image.with_stem(f"own{item.id}"))) for item in items]
     with (
         JudgeServer(lambda *_: failure(400, "unsupported: max_tokens")) as server,
         pytest.raises(InputError, match=line),
     ):
-        generate(items, backend(server.url, concurrency=1), GREEDY, folder, silence)
+        generate(apart, backend(server.url, concurrency=1), GREEDY, folder, silence)
     assert len(server.requests) == 8
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_an_image_that_is_rejected_whatever_is_asked_of_it_leaves_the_others_alone(items, folder, concurrency):
+    asked = [replace(items[0], id=f"bad{n}", prompt="refuse this") for n in range(14)] + items
+
+    def script(prompt, time):
+        return failure(400, "image too large for 'the-model'") if "refuse" in prompt else echo(prompt, time)
+
+    with JudgeServer(script, models=["the-model"]) as server:
+        rows = generate(asked, backend(server.url, concurrency=concurrency), GREEDY, folder, silence)
+    assert Counter(row.state for row in rows) == {"error": 14, "ok": 12}
+
+
+def test_an_answer_that_was_cut_off_before_it_began_is_no_empty_answer(items, folder):
+    answer = reply("", finish="length")
+    answer.body["usage"] = {"completion_tokens": 64}
+    with JudgeServer(lambda *_: answer) as server:
+        (row,) = generate(items[:1], backend(server.url), GREEDY, folder, silence)
+    assert (row.state, row.tokens) == ("error", 64)
+    assert "raise --gen-kwargs max_new_tokens" in row.error
 
 
 def test_stopping_half_way_leaves_no_request_behind(items):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from baselines.ordering import curriculum, shuffled, whole_steps
+from baselines.ordering import curriculum, first_steps, shuffled, whole_steps
 
 
 def test_every_epoch_holds_every_pair_once_in_an_order_of_its_own():
@@ -18,6 +18,13 @@ def test_the_same_seed_gives_the_same_order_and_another_one_another():
 
 def test_a_longer_training_starts_like_a_shorter_one():
     assert shuffled(50, epochs=3, seed=0)[:2] == shuffled(50, epochs=2, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "kept"), [(None, [[0, 1], [2, 3]]), (2, [[0, 1]]), (3, [[0, 1], [2]]), (9, [[0, 1], [2, 3]])]
+)
+def test_a_training_that_stops_early_has_the_first_steps_alone(pairs, kept):
+    assert first_steps([[0, 1], [2, 3]], pairs) == kept
 
 
 def test_a_curriculum_goes_through_thirds_of_rising_difficulty():

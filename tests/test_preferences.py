@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -184,7 +185,7 @@ def test_more_bad_rows_than_tolerated_stop_with_the_first_ones(folder: Path):
     assert "pairs.jsonl:99: empty text: 'chosen' is empty" in message
     found = read_pairs(folder, tolerate=0.02)
     assert len(found.pairs) == 98
-    assert found.dropped_by_reason() == {"empty text": 1, "image missing": 1}
+    assert Counter(row.reason for row in found.dropped) == {"empty text": 1, "image missing": 1}
 
 
 def test_the_hash_covers_what_the_model_sees_and_nothing_else(folder: Path, tmp_path_factory):
@@ -203,6 +204,22 @@ def test_the_hash_covers_what_the_model_sees_and_nothing_else(folder: Path, tmp_
     assert read_pairs(_own(elsewhere, rows)).hash == first.hash
     (elsewhere / "cup.png").write_bytes(png("green"))
     assert read_pairs(elsewhere).hash != first.hash
+
+
+@pytest.mark.parametrize(
+    ("layout", "change"),
+    [
+        ("TRL, prompt within the answers", {"rejected": None}),
+        ("TRL, messages", {"chosen": [{"role": "assistant", "content": ["plain"]}]}),
+        ("LLaVA turns, two conversations", {"rejected_conversations": None}),
+        ("LLaVA turns, answers apart", {"conversations": [None]}),
+        ("RLAIF-V", {"image": {"path": "cup\0.png"}}),
+    ],
+)
+def test_a_row_of_another_shape_is_left_out_and_named(folder: Path, layout: str, change: dict):
+    changed = {name: value for name, value in (LAYOUTS[layout] | change).items() if value is not None}
+    found = read_pairs(write(folder / "rows.jsonl", [LAYOUTS[layout]] * 150 + [changed]))
+    assert (len(found.pairs), [row.where for row in found.dropped]) == (150, [f"{folder / 'rows.jsonl'}:151"])
 
 
 def test_limit_reads_only_the_first_rows(folder: Path):

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import small_reports
+from PIL import Image
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
@@ -26,9 +27,10 @@ from halbench.types import Score
 from reports import figures, write
 from reports.arms import Arm, mean_run, panels
 from reports.frame import read_folders
-from reports.kinds import ablation, breakdown, intervals, leaderboard, trade_off, training_curves
+from reports.kinds import ablation, breakdown, intervals, leaderboard, samples, trade_off, training_curves
 from reports.main_metrics import MainMetric
 from reports.reporting import report
+from reports.thumbnails import thumbnail
 from reports.types import Column, NothingToShow, Options, Table
 
 FEW = Options(resamples=200)
@@ -117,6 +119,84 @@ def test_models_trained_on_other_pairs_are_not_put_into_one_table(folder, tmp_pa
     labels = [[arm.label for arm in panel.arms] for panel in panels(reading)]
     assert labels == [["base", "truncated base", "dpo"], ["base", "truncated base", "mdpo"]]
     assert "other preference pairs" in reading.apart[0]
+
+
+def settings(path, **changes):
+    """Write other settings of a recipe into a training's record."""
+    record = read_json(path / "training.json")
+    record["settings"]["recipe"] |= changes
+    write_json(path / "training.json", record)
+
+
+def labels(folders):
+    return [(arm.label, len(arm.runs)) for panel in panels(read_folders(folders)) for arm in panel.arms]
+
+
+def test_trainings_under_other_settings_are_not_seeds_of_one_arm(folder, tmp_path):
+    cells = shutil.copytree(folder, tmp_path / "again") / "cells"
+    settings(cells / "dpo-lr0.0002-seed1/training", epochs=3)
+    assert labels([tmp_path / "again"])[2:] == [("dpo, epochs None", 1), ("dpo, epochs 3", 1), ("mdpo", 2)]
+    curves = training_curves.by_settings(read_folders([tmp_path / "again"]).trainings)
+    assert [len(trainings) for trainings in curves.values()] == [1, 1, 2]
+
+
+def test_a_seed_that_is_there_twice_is_no_second_seed(folder, tmp_path):
+    cells = shutil.copytree(folder, tmp_path / "again") / "cells"
+    settings(cells / "dpo-lr0.0002-seed1/training", seed=0)
+    found = labels([tmp_path / "again"])
+    assert [name.partition(":")[0] for name, _ in found[2:]] == ["dpo", "dpo", "mdpo"]
+    assert [seeds for _, seeds in found[2:]] == [1, 1, 2]
+
+
+def test_a_folder_named_twice_is_read_once(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert len(read_folders([folder / "base", Path("base"), Path()]).runs) == 6
+
+
+def test_a_run_of_a_checkpoint_is_read_and_a_trainer_s_own_checkpoint_is_not(folder, tmp_path):
+    shutil.copytree(folder / "base/run", tmp_path / "checkpoint-500__scenes")
+    shutil.copytree(folder / "cells/dpo-lr0.0002-seed0/training", tmp_path / "trained")
+    shutil.copytree(folder / "base/run", tmp_path / "trained/checkpoint-6/run")
+    assert [run.path.name for run in read_folders([tmp_path]).runs] == ["checkpoint-500__scenes"]
+
+
+def test_samples_of_two_signatures_are_two_pages(folder, tmp_path):
+    small_reports.run(tmp_path / "fewer", 1, scenes=10)
+    made = report("samples", [folder / "base", tmp_path / "fewer"], Options(), [], tmp_path / "out", "t").written
+    assert [path.name for path in made] == ["samples_scenes_1.html", "samples_scenes_2.html"]
+
+
+def test_a_kind_of_the_user_s_own_is_written_into_the_folder_asked_for(folder, tmp_path):
+    kind = tmp_path / "elsewhere" / "mine.py"
+    kind.parent.mkdir()
+    kind.write_text("from reports.kinds.leaderboard import build\nTITLE = 'Mine'\n")
+    made = report(str(kind), [folder / "base"], Options(), [], tmp_path / "out", "t").written
+    assert made == [tmp_path / "out/mine.html"]
+
+
+def test_numbers_of_another_version_of_a_suite_are_shown_without_changes(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "old")
+    for path in (tmp_path / "old").rglob("manifest.json"):
+        manifest = read_json(path)
+        manifest["signature_fields"]["version"] = "0"
+        write_json(path, manifest)
+    (only,) = ablation.build(read_folders([tmp_path / "old"]), Options())
+    assert "score both again" in only.note
+
+
+@pytest.mark.parametrize(("rating", "hallucinated", "wrong"), [(6, 0, False), (4, 0, False), (2, 1, True)])
+def test_a_rating_below_the_best_is_no_hallucination_by_itself(rating, hallucinated, wrong):
+    score = Score("1", "1.jpg", "all", {"rating": rating, "hallucinated": hallucinated})
+    assert (samples.fault(score), samples.wrong(score)) == (6 - rating, wrong)
+
+
+def test_a_damaged_image_has_no_thumbnail(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (60, 60), "red").save(path)
+    content = bytearray(path.read_bytes())
+    content[37:41] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    assert thumbnail(path) is None
 
 
 def test_a_folder_that_is_not_there_is_a_mistake():

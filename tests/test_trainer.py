@@ -28,6 +28,7 @@ from baselines.collation import Encoder, collate
 from baselines.types import Variant
 from halbench.backends.hf import open_checkpoint
 from halbench.errors import InputError
+from halbench.records import write_json
 from halbench.types import BackendOptions
 
 CPU = BackendOptions(device="cpu", dtype="float32")
@@ -200,6 +201,29 @@ def test_objectives_share_the_reference_cache(undisturbed, model, pairs, tmp_pat
     shutil.copytree(undisturbed.parent / "cache", tmp_path / "cache")
     monkeypatch.setattr("baselines.reference.keep", unwanted)
     trainer.train(plan("dpo", model, pairs, tmp_path / "out", replace(RECIPE, max_steps=1)), progress.silent)
+
+
+def test_the_order_on_record_is_the_one_that_was_trained(undisturbed, model, pairs, tmp_path):
+    short, long = (
+        trainer.train(
+            plan("mdpo", model, pairs, tmp_path / str(steps), replace(RECIPE, max_steps=steps)), progress.silent
+        )
+        for steps in (1, 99)
+    )
+    whole = training_folder.read_training(undisturbed)
+    assert (short["steps"], long["steps"]) == (1, whole["steps"])
+    assert len(short["identity"]["order"]) == 1
+    assert identity.differences(whole["identity"], long["identity"]) == []
+    assert "order" in "; ".join(identity.differences(whole["identity"], short["identity"]))
+
+
+def test_a_training_goes_on_with_the_number_of_processes_that_began_it(undisturbed, model, pairs, tmp_path):
+    shutil.copytree(undisturbed, tmp_path / "out")
+    record = training_folder.read_training(tmp_path / "out")
+    record["settings"]["processes"] = 2
+    write_json(tmp_path / "out/training.json", record)
+    with pytest.raises(InputError, match=r"processes 2 there and 1 here|processes.*2.*1"):
+        trainer.train(plan("mdpo", model, pairs, tmp_path / "out"), progress.silent)
 
 
 def test_micro_batches_add_up_to_the_same_training(undisturbed, model, pairs, tmp_path):

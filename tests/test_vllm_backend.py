@@ -2,6 +2,7 @@
 arguments that vLLM 0.33 takes and no others, and answers with the tiny checkpoint's own greedy text."""
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -269,6 +270,14 @@ def test_a_request_that_fails_is_an_error_row_and_the_others_are_answered(calls,
     assert rows[items[2].id].error == f"generation failed: {type(error).__name__}: too long"
 
 
+def test_what_was_answered_item_by_item_is_kept_when_the_engine_then_dies(calls, checkpoint, items):
+    calls.broken = {"dog": VLLMClientError("too long"), "chairs": VLLMServerError("EngineCore died")}
+    answers = open_backend(checkpoint).generate(items[:3], GREEDY)
+    assert [next(answers).state, next(answers).state] == ["ok", "error"]
+    with pytest.raises(InputError, match="engine stopped"):
+        next(answers)
+
+
 def test_an_engine_that_dies_stops_the_run_and_keeps_what_was_answered(calls, checkpoint, items):
     calls.broken = {"chairs": VLLMServerError("EngineCore encountered an issue. See above.")}
     answers = open_backend(checkpoint, batch_size=2).generate(items, GREEDY)
@@ -283,10 +292,12 @@ def test_a_batch_that_breaks_off_at_work_stops_the_run_since_its_rest_would_answ
         list(open_backend(checkpoint).generate(items, GREEDY))
 
 
-def test_the_same_failure_of_many_items_in_a_row_stops_the_run(calls, checkpoint, items):
+def test_the_same_failure_of_many_items_in_a_row_stops_the_run(calls, checkpoint, items, tmp_path):
     calls.broken = {"": ValueError("no")}
-    many = [replace(items[0], id=str(n)) for n in range(20)]
-    with pytest.raises(InputError, match="8 items in a row failed with the same message"):
+    many = [
+        replace(items[0], id=str(n), image=shutil.copy(items[0].image, tmp_path / f"own{n}.png")) for n in range(20)
+    ]
+    with pytest.raises(InputError, match="8 images in a row failed with the same message"):
         list(open_backend(checkpoint).generate(many, GREEDY))
 
 

@@ -46,6 +46,7 @@ from transformers import (
 )
 
 from halbench.errors import InputError, did_you_mean
+from halbench.failures import Failures
 from halbench.records import content_hash, read_json
 from halbench.scenes import checkpoint_path
 from halbench.types import Backend, BackendOptions, Decoding, Item, Response
@@ -64,12 +65,13 @@ GENERATION_ARGUMENTS = (
 WINDOW = 16  # batches put in order together: enough for AMBER's descriptions, one item in 15, to fill their own batch
 # What processors and models raise over one odd prompt or image. Anything else is a mistake in this file.
 FAILURES = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, StopIteration, TypeError, ValueError)
-ALIKE = 8  # failures in a row with one and the same message, after which the model is taken to be at fault
 BYTES_PER_ITEM = 2**30  # a 7B model's cache for 1,100 tokens is 0.55 GB in bfloat16; the first pass needs as much again
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 CONTENT_FILES = (
     *("config.json", "adapter_config.json", "generation_config.json", "processor_config.json"),
     *("preprocessor_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json"),
+    *("chat_template.jinja", "chat_template.json", "vocab.json", "merges.txt", "added_tokens.json"),
+    "special_tokens_map.json",
 )
 PROCESSOR_FILES = (
     "expected processor_config.json or preprocessor_config.json, and tokenizer.json; copy them from the base checkpoint"
@@ -430,7 +432,7 @@ class HfBackend:
         self.batch_size = first_batch_size(self.network.device) if options.batch_size == "auto" else options.batch_size
         self.largest_batch_size = self.batch_size
         self.answer_tokens: dict[str, list[int]] = defaultdict(lambda: [0, 0])  # item group -> [tokens, answers]
-        self.alike: list[str] = []  # messages of the latest failures in a row
+        self.failures = Failures()
 
     def identity(self) -> dict[str, str]:
         return dict(self.checkpoint.identity)
@@ -535,40 +537,34 @@ class HfBackend:
 
     def answer(
         self, items: Sequence[Item], prepared: Callable[[], Batch], share: bool, arguments: Mapping[str, Any]
-    ) -> list[Response]:
+    ) -> Iterator[Response]:
         """One response per item. A batch that does not fit is halved; one that fails is tried item by item."""
         step = self.batch_size
         if len(items) <= step:
             try:
                 batch = prepared()
-                return [*batch.failures, *self.run(batch, arguments)]
+                rows = [*batch.failures, *self.run(batch, arguments)]
             except FAILURES as error:
                 out_of_memory, problem = is_out_of_memory(error), f"{type(error).__name__}: {first_sentence(error)}"
+            else:
+                yield from rows
+                return
             # Out of the except block, whose traceback would keep the tensors of the failed batch alive.
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
             if len(items) == 1 and out_of_memory:
                 self.batch_size = self.largest_batch_size  # the item was to blame, not the size of its batch
-                return [self.failed(items[0], "does not fit in memory even alone")]
+                problem = "does not fit in memory even alone"
             if len(items) == 1:
-                return [self.failed(items[0], problem)]
+                yield self.failures.row(items[0], problem)
+                return
             step = (len(items) + 1) // 2 if out_of_memory else 1
             if out_of_memory:
                 log.warning("batch size %d does not fit in memory; going on with %d", len(items), step)
                 self.batch_size = step
-        parts = [items[start : start + step] for start in range(0, len(items), step)]
-        return [
-            row for part in parts for row in self.answer(part, partial(self.prepare, part, share), share, arguments)
-        ]
-
-    def failed(self, item: Item, problem: str) -> Response:
-        """The error row of an item; raises when the same thing has now happened to every one of the last few."""
-        self.alike = [*self.alike, problem] if self.alike[-1:] == [problem] else [problem]
-        if len(self.alike) == ALIKE:
-            raise InputError(
-                f"{ALIKE} items in a row failed with the same message, so the model is taken to be at fault: {problem}"
-            )
-        return Response(item.id, "", state="error", error=f"generation failed: {problem}")
+        for start in range(0, len(items), step):
+            part = items[start : start + step]
+            yield from self.answer(part, partial(self.prepare, part, share), share, arguments)
 
     @torch.inference_mode()
     def run(self, batch: Batch, arguments: Mapping[str, Any]) -> list[Response]:
@@ -586,7 +582,7 @@ class HfBackend:
         new = output[:, inputs["input_ids"].shape[1] :].tolist()
         eos = arguments.get("eos_token_id", self.network.generation_config.eos_token_id)
         ends = set(eos if isinstance(eos, list) else [eos])
-        self.alike = []
+        self.failures.answered()
         return [self.response(item, row, ends) for item, row in zip(batch.items, new, strict=True)]
 
     def response(self, item: Item, row: list[int], ends: set[int | None]) -> Response:

@@ -40,6 +40,7 @@ from tqdm import tqdm
 
 from halbench.backends import hf
 from halbench.errors import InputError, did_you_mean
+from halbench.failures import Failures
 from halbench.not_answers import lmms_failure
 from halbench.records import content_hash
 from halbench.types import Backend, BackendOptions, Decoding, Item, Response
@@ -70,10 +71,6 @@ def open_backend(model: str, options: BackendOptions) -> Backend:
     simple = bool(given.pop("force_simple", False))
     if (argument := next((argument for argument in given if argument in OURS), None)) is not None:
         raise InputError(f"--model-args {argument}: is set by {OURS[argument]}")
-    if "api_key" in given:
-        raise InputError(
-            "--model-args api_key: would be written into the manifest; the class reads it from the environment"
-        )
     source = hf.packaged_checkpoint(model)
     if (Path(source) / "adapter_config.json").is_file():
         raise InputError(f"{model}: lmms-eval's classes take no adapter folder; merge it, or use --backend hf")
@@ -256,7 +253,7 @@ class LmmsBackend:
 
     def __init__(self, engine: Any, network: Any, identity: Mapping[str, str], batch_size: int, seed: int) -> None:
         self.engine, self.network, self.names, self.batch_size, self.seed = engine, network, identity, batch_size, seed
-        self.alike: list[str] = []  # messages of the latest failures in a row
+        self.failures = Failures()
         self.logged: list[str] = []  # what the class complained of in its latest call
 
     def identity(self) -> dict[str, str]:
@@ -293,18 +290,18 @@ class LmmsBackend:
                 for item in sound:
                     yield from self.answer([item], arguments)
             else:
-                yield self.failed(sound[0], f"{type(error).__name__}: {hf.first_sentence(error)}")
+                yield self.failures.row(sound[0], f"{type(error).__name__}: {hf.first_sentence(error)}")
             return
         for item, output in zip(sound, outputs, strict=True):
             text, counts = unwrap_generation_output(output)
             wrong = lmms_failure(text, counts.output_tokens if counts else None)
             if wrong is None:
-                self.alike = []
+                self.failures.answered()
                 yield self.response(item, text.strip(), counts, arguments["max_new_tokens"])
             elif len(sound) > 1:  # asked again alone, so that what the class logs is about this item
                 yield from self.answer([item], arguments)
             else:
-                yield self.failed(item, "; ".join(self.logged) or wrong)
+                yield self.failures.row(item, "; ".join(self.logged) or wrong)
 
     def ask(
         self, items: Sequence[Item], documents: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]
@@ -328,12 +325,3 @@ class LmmsBackend:
         tokens = counts.output_tokens if counts is not None and self.batch_size == 1 else None
         finish = None if tokens is None else "stop" if tokens < longest else "length"
         return Response(item.id, text, tokens, finish, "ok" if text else "empty")
-
-    def failed(self, item: Item, problem: str) -> Response:
-        """The error row of an item; raises when the same thing has now happened to every one of the last few."""
-        self.alike = [*self.alike, problem] if self.alike[-1:] == [problem] else [problem]
-        if len(self.alike) == hf.ALIKE:
-            raise InputError(
-                f"{hf.ALIKE} items in a row failed with the same message, so the model is taken to be at fault: {problem}"
-            )
-        return Response(item.id, "", state="error", error=f"generation failed: {problem}")

@@ -31,12 +31,12 @@ import openai  # noqa: F401  the library, not this file; without it, the CLI nam
 
 from halbench.chat_server import OPENAI_URL, ChatServer, Completion, Failure, server_url, serves
 from halbench.errors import InputError, did_you_mean
+from halbench.failures import Failures
 from halbench.records import content_hash
 from halbench.types import Backend, BackendOptions, Decoding, Item, Response
 
 OPTIONS = ("base_url", "model_args")
 KEY_VARIABLES = ("OPENAI_API_KEY",)
-ALIKE = 8  # rejections in a row with one and the same message, after which the settings are taken to be at fault
 FIRST_WAIT, LONGEST_WAIT, LONGEST_WAIT_ASKED = (
     0.5,
     30.0,
@@ -141,7 +141,7 @@ class OpenAIBackend:
         self.seed, self.concurrency = options.seed, options.concurrency
         self.jitter = Random()
         self.silences = 0  # items in a row to which the server gave no answer
-        self.alike: list[str] = []  # messages of the latest rejections in a row
+        self.failures = Failures()
         self.served: set[str] = set()
 
     def identity(self) -> dict[str, str]:
@@ -200,7 +200,8 @@ class OpenAIBackend:
         for attempt in count(1):
             answer = await server.ask(body)
             if isinstance(answer, Completion):
-                self.silences, self.alike = 0, []
+                self.silences = 0
+                self.failures.answered()
                 self.note(answer.served_model)
                 return response(item, answer)
             if answer.of_the_request:
@@ -213,14 +214,10 @@ class OpenAIBackend:
         raise AssertionError("count() does not end")
 
     def rejected(self, server: ChatServer, item: Item, answer: Failure) -> Response:
-        """The error row of an item; raises when the same was said to every one of the last few."""
+        """The error row of an item; raises when the same was said to those of several images in a row."""
         if answer.kind == "rejected":
-            self.alike = [*self.alike, answer.message] if self.alike[-1:] == [answer.message] else [answer.message]
-            if len(self.alike) == ALIKE:
-                raise InputError(
-                    f"{server.name} rejected {ALIKE} items in a row with the same message: {answer.message}. Fields of the "
-                    "request are set with --gen-kwargs; null leaves one out"
-                )
+            advice = f" ({server.name}). Fields of the request are set with --gen-kwargs; null leaves one out"
+            return self.failures.row(item, answer.message, advice)
         return failed(item, answer.message)
 
     def unanswered(self, server: ChatServer, item: Item, answer: Failure) -> Response:
@@ -252,6 +249,9 @@ def response(item: Item, answer: Completion) -> Response:
     served = {"served_model": answer.served_model} if answer.served_model is not None else {}
     if answer.withheld:
         error = f"the model declined: {answer.withheld}"
+        return Response(item.id, text, answer.tokens, answer.finish, "error", error, served)
+    if not text and answer.finish == "length":  # a model that thinks first has spent all its tokens on that
+        error = "the answer was cut off before it began; raise --gen-kwargs max_new_tokens"
         return Response(item.id, text, answer.tokens, answer.finish, "error", error, served)
     if not text and answer.tokens is None:  # nothing shows that anything was generated
         return Response(item.id, "", None, answer.finish, "error", "an empty answer without a count of tokens", served)

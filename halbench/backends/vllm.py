@@ -36,6 +36,7 @@ from vllm.lora.request import LoRARequest
 
 from halbench.backends import hf
 from halbench.errors import InputError, did_you_mean
+from halbench.failures import Failures
 from halbench.records import content_hash, read_json
 from halbench.types import Backend, BackendOptions, Decoding, Item, Response
 
@@ -194,7 +195,7 @@ class VllmBackend:
         self.names = identity
         self.seed = options.seed
         self.batch_size = BATCH if options.batch_size == "auto" else options.batch_size
-        self.alike: list[str] = []  # messages of the latest failures in a row
+        self.failures = Failures()
 
     def identity(self) -> dict[str, str]:
         return dict(self.names)
@@ -243,10 +244,10 @@ class VllmBackend:
 
     def answer(
         self, items: Sequence[Item], prompts: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]
-    ) -> list[Response]:
+    ) -> Iterator[Response]:
         """One response per item. A batch in which a request fails is tried item by item."""
         if not items:
-            return []
+            return
         try:
             outputs = self.engine.generate(
                 list(prompts),
@@ -263,28 +264,20 @@ class VllmBackend:
         except VLLMError as error:
             raise stopped(error) from error
         else:
-            self.alike = []
-            return [response(item, output) for item, output in zip(items, outputs, strict=True)]
+            self.failures.answered()
+            yield from (response(item, output) for item, output in zip(items, outputs, strict=True))
+            return
         if len(items) == 1:
-            return [self.failed(items[0], problem)]
-        return [
-            row for item, prompt in zip(items, prompts, strict=True) for row in self.answer([item], [prompt], arguments)
-        ]
+            yield self.failures.row(items[0], problem)
+            return
+        for item, prompt in zip(items, prompts, strict=True):
+            yield from self.answer([item], [prompt], arguments)
 
     def sampling(self, item: Item, arguments: Mapping[str, Any]) -> Any:
         """How one item is answered; the seed makes a sampled text the same in any order."""
         if not arguments["temperature"]:
             return vllm.SamplingParams(**arguments)
         return vllm.SamplingParams(**arguments, seed=int(content_hash([self.seed, item.id], 8), 16))
-
-    def failed(self, item: Item, problem: str) -> Response:
-        """The error row of an item; raises when the same thing has now happened to every one of the last few."""
-        self.alike = [*self.alike, problem] if self.alike[-1:] == [problem] else [problem]
-        if len(self.alike) == hf.ALIKE:
-            raise InputError(
-                f"{hf.ALIKE} items in a row failed with the same message, so the model is taken to be at fault: {problem}"
-            )
-        return Response(item.id, "", state="error", error=f"generation failed: {problem}")
 
 
 def stopped(error: Exception) -> InputError:

@@ -4,11 +4,12 @@ Verbs import what they need when they are called, so that `halbench --help` star
 Results go to stdout, progress and complaints to stderr.
 """
 
+import atexit
 import importlib
 import os
 import sys
 import traceback
-from typing import Any
+from typing import Any, NoReturn
 
 from halbench.errors import BUG, INCOMPLETE, INTERRUPTED, OK, InputError
 
@@ -62,22 +63,35 @@ def main(verbs: tuple[str, ...] = VERBS) -> None:
         with command.make_context("halbench", sys.argv[1:]) as context:
             command.invoke(context)
         sys.stdout.flush()
+        leave(OK)
     except typer.Exit as ended:
-        sys.exit(ended.exit_code)
+        leave(ended.exit_code)
     except InputError as error:
         print(f"halbench: {error}", file=sys.stderr)
-        sys.exit(error.code)
+        leave(error.code)
     except (KeyboardInterrupt, typer.Abort):
         print("halbench: interrupted; the same command goes on where this one stopped", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        leave(INTERRUPTED)
     except BrokenPipeError:
         # The reader has seen enough (`halbench score ... | head`). Nothing is left to be flushed at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(OK)
+        leave(OK)
     except Exception as error:
         if isinstance(error, usage_error):
             error.show()
-            sys.exit(INCOMPLETE)
+            leave(INCOMPLETE)
         traceback.print_exc()
         print("halbench: this is a bug in halbench; please report the trace above", file=sys.stderr)
-        sys.exit(BUG)
+        leave(BUG)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process. One of several that torch connected ends at once: while Python takes down torch's threads it
+    aborts now and then, and a launcher then calls a finished run a failed one."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from halbench.cli import differences as shared
-from halbench.cli.options import AsJson
+from halbench.cli.options import AsJson, OwnSuite
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,11 +20,12 @@ def compare(
     level: shared.Level = 0.95,
     resamples: shared.Resamples = 10_000,
     seed: shared.Seed = 0,
+    suite: OwnSuite = None,
 ) -> None:
     from halbench import comparison
     from halbench.formatting import format_amount, format_p, print_table
 
-    result = comparison.compare(a, b, level, resamples, seed)
+    result = comparison.compare(a, b, level, resamples, seed, suite)
     if as_json:
         shared.print_json(result, resamples, seed)
         return

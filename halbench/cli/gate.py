@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from halbench.cli import differences as shared
-from halbench.cli.options import AsJson
+from halbench.cli.options import AsJson, OwnSuite
 
 HELP = """Check that a run is not worse than a baseline by more than a margin.
 
@@ -37,12 +37,13 @@ def gate(
     level: shared.Level = 0.95,
     resamples: shared.Resamples = 10_000,
     seed: shared.Seed = 0,
+    suite: OwnSuite = None,
 ) -> None:
     from halbench import comparison
     from halbench.errors import INCONCLUSIVE, OK, REGRESSION
     from halbench.formatting import print_table
 
-    result = comparison.gate(run, baseline, margins, level, resamples, seed)
+    result = comparison.gate(run, baseline, margins, level, resamples, seed, suite)
     if as_json:
         shared.print_json(result, resamples, seed)
     else:

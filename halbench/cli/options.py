@@ -15,6 +15,9 @@ SuiteName = Annotated[str, typer.Option("--suite", "-s", help=SUITES, metavar="N
 StoredSuite = Annotated[
     str | None, typer.Option("--suite", "-s", help=f"{SUITES} Default: that of the run folder.", metavar="NAME")
 ]
+OwnSuite = Annotated[
+    str | None, typer.Option("--suite", "-s", help="File of a suite of your own that the runs are of.", metavar="FILE")
+]
 DataFolder = Annotated[
     Path | None,
     typer.Option(

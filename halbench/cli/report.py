@@ -46,6 +46,7 @@ def report(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.", metavar="DIR")] = Path("out/report"),
     title: Annotated[str, typer.Option("--title", help="Of the page.")] = "Hallucination report",
+    suite: shared.OwnSuite = None,
     data: shared.DataFolder = None,
     images: shared.Images = None,
     resamples: Annotated[int, typer.Option("--resamples", min=100, help="Draws of the paired tests.")] = 10_000,
@@ -63,7 +64,7 @@ def report(
         ) from error
     from reports.types import Options
 
-    options = Options(baseline=baseline, data=data, images=images, resamples=resamples, seed=seed)
+    options = Options(baseline=baseline, suite_file=suite, data=data, images=images, resamples=resamples, seed=seed)
     done = reporting.report(kind, runs, options, formats or [], out, title)
     for line in done.notes:
         print(f"halbench: {line}", file=sys.stderr)

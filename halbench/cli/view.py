@@ -22,6 +22,7 @@ def view(
     ] = None,
     samples: Annotated[int, typer.Option("--samples", min=1, help="Most samples on the page.")] = 1500,
     open_it: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
+    suite: shared.OwnSuite = None,
     data: shared.DataFolder = None,
     images: shared.Images = None,
 ) -> None:
@@ -50,7 +51,7 @@ def view(
             raise InputError(next(iter(reading.skipped), f"{folder}: no run folder; expected one made by halbench run"))
     first, second = (*found, None)[:2]
     assert first is not None
-    made = page(first, second, Options(data=data, images=images, samples=samples), "view")
+    made = page(first, second, Options(suite_file=suite, data=data, images=images, samples=samples), "view")
     path = out or Path("out/view") / f"{'-'.join(folder.resolve().name for folder in folders)}.html"
     write(path, made.html)
     print(path)

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from halbench import comparison
+from halbench.errors import InputError
 from halbench.statistics import holm
 from reports.arms import Arm, Panel, check_baseline, mean_run, panels
 from reports.main_metrics import MainMetric
@@ -28,17 +29,20 @@ def build(reading: Reading, options: Options) -> list[Table]:
     for panel in panels(reading):
         if not any(arm.trained for arm in panel.arms):
             continue
-        made.append(values(panel))
         baseline = panel.baseline(options)
-        if baseline is not None:
-            made.append(changes(panel, baseline, options))
+        try:
+            found = [changes(panel, baseline, options)] if baseline is not None else []
+            note = ""
+        except InputError as error:
+            found, note = [], f" No changes are given: {error}."
+        made += [values(panel, note), *found]
     if not made:
         raise NothingToShow("no run of a model that halbench trained; give the folders of halbench train as well")
     return made
 
 
-def values(panel: Panel) -> Table:
-    """One row per arm: value, interval and range over seeds of each metric."""
+def values(panel: Panel, note: str = "") -> Table:
+    """One row per arm: value, interval and range over seeds of each metric. note: to be added."""
     metrics = panel.metrics
     rows = [{"arm": arm.label, "seeds": len(arm.runs), **value_cells(panel, arm, metrics)} for arm in panel.arms]
     columns = [Column("", "arm"), Column("seeds", "seeds", "count")]
@@ -48,7 +52,7 @@ def values(panel: Panel) -> Table:
     return Table(
         f"ablation_{panel.name}",
         f"Ablation on {panel.suite}",
-        f"{told(panel)} Value [95% interval over images; of several seeds the mean of values and intervals] (lowest–highest seed).",
+        f"{told(panel)} Value [95% interval over images; of several seeds the mean of values and intervals] (lowest–highest seed).{note}",
         pd.DataFrame(rows),
         columns,
     )
@@ -98,7 +102,7 @@ def changes(panel: Panel, baseline: Arm, options: Options) -> Table:
     return Table(
         f"ablation_{panel.name}_change",
         f"Change against {baseline.label} on {panel.suite}",
-        f"{told(panel)} Paired by item, images as the unit drawn; of several seeds the mean over them. {MEANING} "
+        f"{told(panel)} Paired by item, images as the unit drawn; of several seeds their counts pooled. {MEANING} "
         "The test is of the draw of images; how far seeds go apart stands in the table of values.",
         pd.DataFrame(rows),
         columns,
@@ -109,7 +113,7 @@ def measured(
     base: comparison.Run, run: comparison.Run, metrics: Sequence[MainMetric], options: Options
 ) -> dict[str, comparison.Row]:
     """ "group/metric" -> the paired difference run - base."""
-    pairing = comparison.pair(base, run)
+    pairing = comparison.pair(base, run, options.suite_file)
     wanted = [(group, metric) for group, metric in pairing.candidates() if f"{group}/{metric.name}" in keys(metrics)]
     found = comparison.measure(pairing, wanted, options.level, options.resamples, options.seed)
     return {f"{row.group}/{row.metric}": row for row in found}

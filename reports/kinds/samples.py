@@ -8,10 +8,10 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from halbench.comparison import Run, pair
+from halbench.comparison import Run, scored_in_both
 from halbench.datasets import open_data
 from halbench.errors import InputError
-from halbench.evaluation import load_suite, read_run, suite_of
+from halbench.evaluation import read_run, suite_of
 from halbench.records import read_jsonl
 from halbench.run_folder import RunFolder
 from halbench.types import Item, Response, Score
@@ -50,7 +50,7 @@ def page(first: ReadRun, second: ReadRun | None, options: Options, name: str) ->
     runs = [first, second] if second else [first]
     loaded = [load_run(run.path) for run in runs]
     if second:
-        pair(*loaded)
+        scored_in_both(*loaded)
     items, told = items_of(first, options)
     answers = [responses_of(run.path) for run in runs]
     wanted = selected(loaded, options.samples)
@@ -109,7 +109,8 @@ def items_of(run: ReadRun, options: Options) -> tuple[dict[str, Item], list[str]
     """The suite's items by id; none, and a note, where the suite's data are not at hand."""
     try:
         folder = RunFolder(run.path)
-        stored = read_run(load_suite(suite_of(folder)), [], open_data(options.data, options.images), folder)
+        suite = suite_of(folder, options.suite_file)
+        stored = read_run(suite, [], open_data(options.data, options.images), folder)
     except InputError as error:
         return {}, [f"without questions, truth and images: {error}"]
     return {item.id: item for item in stored.task.items}, []
@@ -162,6 +163,14 @@ def fault(score: Score) -> float | None:
     return 6.0 - float(counts["rating"]) if "rating" in counts else 0.0
 
 
+def wrong(score: Score) -> bool | None:
+    """Whether anything is hallucinated or answered wrongly; a rating says so itself, and one below the best need not."""
+    found = fault(score)
+    if found is None:
+        return None
+    return bool(score.counts["hallucinated"]) if "rating" in score.counts else found > 0
+
+
 def sample(key: str, item: Item | None, image: str, said: Sequence[tuple[Score, Response | None]]) -> dict[str, Any]:
     """One row of the page's data."""
     score = said[0][0]
@@ -187,7 +196,8 @@ def answer(score: Score, response: Response | None) -> dict[str, Any]:
         "state": score.state if score.state != "scored" else response.state if response else "missing",
         "error": score.error or (response.error if response else None),
         "fault": fault(score),
-        "read": evidence.get("answer") if "truth" in evidence and "answer" in evidence else None,
+        "wrong": wrong(score),
+        "read": (evidence["answer"] or "neither yes nor no") if "truth" in evidence and "answer" in evidence else None,
         "judge": evidence.get("judge"),
         "rating": evidence.get("rating"),
     }

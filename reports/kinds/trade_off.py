@@ -67,7 +67,7 @@ def draw(panel: Panel, across: MainMetric, up: MainMetric, theme: Theme) -> "Dra
             if x is None or y is None:
                 continue
             drawn = look[arm.label]
-            for mark in zip(seeds(panel, arm, across.key), seeds(panel, arm, up.key), strict=False):
+            for mark in zip(seeds(panel, arm, across.key), seeds(panel, arm, up.key), strict=True):
                 plot.plot(100 * mark[0], 100 * mark[1], drawn.marker, color=drawn.colour, alpha=0.35, markersize=4)
             plot.errorbar(
                 [100 * x],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.arms import ORDER
+from reports.arms import ORDER, by_settings
 from reports.types import Figure, NothingToShow, Options, Reading, ReadTraining, Theme
 
 if TYPE_CHECKING:
@@ -38,11 +38,7 @@ def build(reading: Reading, options: Options) -> list[Figure]:
     trainings = sorted((t for t in reading.trainings if not t.log.empty), key=lambda t: (place(t.objective), t.seed))
     if not trainings:
         raise NothingToShow("no finished training; give the folders of halbench train")
-    objectives: dict[str, list[ReadTraining]] = {}
-    rates = {training.learning_rate for training in trainings}
-    for training in trainings:
-        name = f"{training.objective}, lr {training.learning_rate:g}" if len(rates) > 1 else training.objective
-        objectives.setdefault(name, []).append(training)
+    objectives = by_settings(trainings)
     seeds = f"Means over {SMOOTH} steps; bands: lowest to highest seed" + told(objectives)
     return [
         Figure(

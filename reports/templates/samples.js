@@ -21,8 +21,8 @@ const failed = (answer) => answer.state !== "ok";
 
 const STATES = [
   ["all", "every state", () => true],
-  ["hallucinated", two ? "any of them is at fault" : "at fault", (s) => s.answers.some((a) => a.fault > 0)],
-  ["clean", two ? "neither is at fault" : "not at fault", (s) => s.answers.every((a) => a.fault === 0)],
+  ["hallucinated", two ? "any of them is at fault" : "at fault", (s) => s.answers.some((a) => a.wrong)],
+  ["clean", two ? "neither is at fault" : "not at fault", (s) => s.answers.every((a) => a.wrong === false)],
   ["failed", "empty, failed or not judged", (s) => s.answers.some(failed)],
   ...(two ? [
     ["worse", `${content.runs[1]} is worse`, (s) => change(s) > 0],
@@ -75,7 +75,7 @@ function answered(answer, run) {
   if (failed(answer) || answer.error) box.append(element("p", "failed", [answer.state, answer.error].filter(Boolean).join(": ")));
   if (answer.read !== null) {
     const verdict = element("p", "verdict", `read as ${answer.read}, `);
-    verdict.append(element("mark", answer.fault > 0 ? "hallucinated" : "correct", answer.fault > 0 ? "wrong" : "right"));
+    verdict.append(element("mark", answer.wrong ? "hallucinated" : "correct", answer.wrong ? "wrong" : "right"));
     box.append(verdict);
   }
   if (answer.judge !== null && answer.judge !== undefined)
