@@ -1,5 +1,6 @@
 """The cache of reference log-probs: what is in it is found again, what is wrong is found out."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,13 @@ def test_a_change_in_one_layer_is_another_model():
         network[1].weight += 1e-3 * torch.randn(300, 1) @ torch.randn(1, 300)  # as merging an adapter does
     assert weights_hash(network) != before
     assert weights_hash(network.bfloat16()) != weights_hash(network.float())
+
+
+def test_several_processes_may_open_a_new_cache_at_once(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        for round in range(40):
+            found = list(pool.map(lambda _, place=tmp_path / str(round): ReferenceCache(place, IDENTITY).key, range(8)))
+            assert len(set(found)) == 1
+            assert [path.name for path in (tmp_path / str(round) / "reference" / found[0]).iterdir()] == [
+                "identity.json"
+            ]
