@@ -8,6 +8,7 @@ all epochs, train. The trainer knows no objective's name: it hands over log-prob
 
 import importlib.metadata
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -405,6 +406,13 @@ def run(
     last = training_folder.last_checkpoint(plan.out, arguments.world_size)
     done = int(last.name.rpartition("-")[2]) if last else 0
     if trainer.is_world_process_zero():
+        if log_path.is_file():
+            saved = (
+                f"after step {done}, the last that was saved"
+                if done
+                else "from the start, no step was saved (--save-steps)"
+            )
+            print(f"halbench: goes on {saved}", file=sys.stderr)
         training_folder.keep_log(log_path, done)
     with show("training", len(flat) // plan.recipe.batch_size, done) as advance:
         trainer.add_callback(Steps(advance))

@@ -5,6 +5,7 @@ Exit codes of every command: 0 fine; 1 a gate found a regression; 2 wrong input 
 """
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 OK, REGRESSION, INCOMPLETE, INCONCLUSIVE, BUG, INTERRUPTED = 0, 1, 2, 3, 70, 130
@@ -22,6 +23,21 @@ class MissingData(InputError):
 
 class MissingExtra(InputError):
     """A package of an optional extra is not installed."""
+
+
+OF_HF = ("torch", "transformers", "accelerate", "peft", "safetensors", "PIL")
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def told_by(error: Exception) -> str | None:
+    """The line for what no code of ours is to blame for: an extra that is not installed, a disk that takes no more."""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in OF_HF:
+        return f"this needs: pip install 'halbench[hf]' (no module '{error.name}')"
+    # safetensors and torch write on their own, and have no errno.
+    full = "No space left on device" in str(error) or "PytorchStreamWriter failed" in str(error)
+    if full or (isinstance(error, OSError) and error.errno in OF_THE_DISK):
+        return f"a file cannot be written ({error}). What was written before is kept; with space there, the same command goes on"
+    return None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -90,6 +90,7 @@ class RunFolder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Only one process at a time writes a run folder. Released by the system when the process dies."""
+        new = not self.path.exists()
         try:
             self.refuse_foreign()
             self.path.mkdir(parents=True, exist_ok=True)
@@ -103,7 +104,12 @@ class RunFolder:
                 raise InputError(
                     f"{self.path}: another halbench is writing this run folder; wait for it or choose another --out"
                 ) from error
-            yield
+            try:
+                yield
+            finally:
+                if new and [entry.name for entry in self.path.iterdir()] == [LOCK]:  # nothing came of it
+                    (self.path / LOCK).unlink()
+                    self.path.rmdir()
 
     def read(self, kind: type[T], path: Path) -> list[T]:
         """Rows of a file, without a torn last line; [] where there is no file."""

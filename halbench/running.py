@@ -125,6 +125,7 @@ def _generate(plan: Plan, suite: Suite, options: Any, task: Task, folder: RunFol
     model = {**backend.identity(), "seed": str(plan.backend_options.seed)}
     settings = run_settings(suite, options, task, model, decoding, plan.limit)
     if ranks.first:
+        check_rows(folder)
         folder.begin(settings)
         gather(folder)
     if ranks.world > 1:
@@ -143,6 +144,14 @@ def _generate(plan: Plan, suite: Suite, options: Any, task: Task, folder: RunFol
     fields = {"settings": settings, **served_models(responses), "environment": environment()}
     folder.write_manifest({"status": "generated", **fields})
     return Generated(suite, task, decoding, responses, folder, settings)
+
+
+def check_rows(folder: RunFolder) -> None:
+    """Raise InputError for a damaged file of responses, before anything is changed."""
+    try:
+        folder.read(Response, folder.responses_path)
+    except InputError as error:
+        raise InputError(f"{error}. Remove that line, and its item is asked again") from error
 
 
 def check_options(backend: str, taken: Sequence[str], options: BackendOptions) -> None:

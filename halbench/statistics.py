@@ -222,6 +222,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def finest(p_values: Sequence[float | None], folds: int) -> str | None:
+    """What is to be said where random draws, not the data, bound how small a p-value comes out; else None."""
+    tested = [p for p in p_values if p is not None]
+    least = 1 / (folds + 1)
+    if not any(math.isclose(p, least) for p in tested):
+        return None
+    return (
+        f"Of {folds} random swaps none was as extreme in some rows: their p is at most {least:.2g}, after Holm's adjustment "
+        f"{min(1.0, len(tested) * least):.2g}. More --resamples tell more."
+    )
+
+
 def mcnemar(only_a: int, only_b: int) -> float:
     """Two-sided exact p-value of McNemar's test: items that only A, or only B, has."""
     n, fewer = only_a + only_b, min(only_a, only_b)

@@ -61,7 +61,8 @@ class Panel:
         return main_metrics(self.suite, self.results)
 
     def baseline(self, options: Options) -> Arm | None:
-        """The arm that is asked for by name, else the only base of an ablation; None where there is neither."""
+        """The arm that is asked for by name, else the base of an ablation, else the only run of the very weights that
+        others were trained from; None where there is none."""
         if options.baseline is not None:
             return next((arm for arm in self.arms if options.baseline in names_of(arm)), None)
         bases = [arm for arm in self.arms if arm.role == "base"]
@@ -70,7 +71,17 @@ class Panel:
                 f"{self.suite}: {len(bases)} runs could be the baseline: {', '.join(arm.label for arm in bases)}; "
                 "name one with --baseline"
             )
-        return bases[0] if bases else None
+        if not bases:
+            origins = {arm.runs[0].settings.get("model") for arm in self.arms if arm.trained}
+            bases = [arm for arm in self.arms if weights_of(arm) in origins]
+        return bases[0] if len(bases) == 1 else None
+
+
+def weights_of(arm: Arm) -> str | None:
+    """Fingerprint of an untrained model without an adapter; None for anything else."""
+    model = arm.runs[0].manifest["settings"]["model"]
+    plain = not arm.trained and arm.role == "run" and "adapter" not in model
+    return model.get("fingerprint") if plain else None
 
 
 def names_of(arm: Arm) -> set[str]:
@@ -82,10 +93,11 @@ def check_baseline(reading: Reading, options: Options) -> None:
     """Raise InputError where --baseline names nothing that was read."""
     if options.baseline is None:
         return
-    known = {name for panel in panels(reading) for arm in panel.arms for name in names_of(arm)}
-    if options.baseline not in known:
+    arms_there = [arm for panel in panels(reading) for arm in panel.arms]
+    if not any(options.baseline in names_of(arm) for arm in arms_there):
+        labels = {arm.label for arm in arms_there}
         raise InputError(
-            f"--baseline '{options.baseline}': no such run or objective{did_you_mean(options.baseline, known)}"
+            f"--baseline '{options.baseline}': no such run or objective{did_you_mean(options.baseline, labels)}"
         )
 
 

@@ -83,11 +83,13 @@ def read_run(path: Path, trainings: Sequence[ReadTraining], skipped: list[str]) 
             lacks = from_row(Coverage, manifest["coverage"], str(folder.manifest_path)).complaint()
             raise InputError(f"{path}: incomplete ({lacks})")
         results = [from_row(Result, row, str(folder.results_path)) for row in read_json(folder.results_path)]
+        if not results:
+            raise InputError(f"{folder.results_path}: holds no numbers; score the run again")
         suite = results[0].suite
     except InputError as error:
         skipped.append(str(error))
         return None
-    except (KeyError, TypeError, IndexError) as error:
+    except (KeyError, TypeError) as error:
         skipped.append(f"{folder.manifest_path}: not the manifest of a scored run ({type(error).__name__}: {error})")
         return None
     run = ReadRun(path.name, path, suite, signature, manifest, role_of(path))

@@ -10,7 +10,7 @@ from reports.arms import check_baseline
 from reports.frame import read_folders
 from reports.page import Made, page
 from reports.types import NothingToShow, Options, Page, Reading
-from reports.write import FORMATS, OF_TABLES, save, write
+from reports.write import FORMATS, OF_FIGURES, OF_TABLES, save, write
 
 KINDS = "reports.kinds"
 ALL = "all"
@@ -32,7 +32,7 @@ def report(
     """Build one kind, or all of them, and write it in these formats ([]: the kind's own default)."""
     for name in formats:
         if name not in FORMATS:
-            raise InputError(f"--format {name}{did_you_mean(name, FORMATS)}; known: {', '.join(FORMATS)}")
+            raise InputError(f"--format {name}{did_you_mean(name, FORMATS)}")
     wanted = kinds() if kind == ALL else [kind]
     modules = {name: plugins.load(KINDS, name) for name in wanted}
     reading = read_folders(folders)
@@ -48,7 +48,14 @@ def report(
             notes.append(f"{name}: nothing to show: {reason}")
     if not sections:
         return Report([], notes)
-    return Report(write_all(kind, reading, sections, formats, out, title), notes)
+    written = write_all(kind, reading, sections, formats, out, title)
+    unmade = [name for name in formats if not any(path.suffix == f".{name}" for path in written)]
+    if unmade:
+        notes.append(
+            f"{kind}: made nothing as {', '.join(unmade)}; tables are written as {', '.join(OF_TABLES)}, figures as "
+            f"{', '.join(OF_FIGURES)}, all of them as html, pages of samples only so"
+        )
+    return Report(written, notes)
 
 
 def kinds() -> list[str]:

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from halbench.records import read_json
+
 
 def responses_of(data, name):
     return data.root / "responses" / name
@@ -135,3 +137,78 @@ def test_a_bug_is_no_regression(halbench, tmp_path, data):
     found = halbench("score", "--suite", "broken.py", "--responses", responses_of(data, "amber/gen_edge.json"))
     assert found.returncode == 70
     assert "broken plugin" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        ("OSError(28, 'No space left on device', 'runs/a')", "a file cannot be written"),
+        ("OSError(30, 'Read-only file system', 'a.png')", "a file cannot be written"),
+        ("RuntimeError('I/O error: No space left on device (os error 28)')", "a file cannot be written"),
+        ("ModuleNotFoundError('no torch', name='torch')", "this needs: pip install 'halbench[hf]' (no module 'torch')"),
+    ],
+)
+def test_a_full_disk_and_a_missing_extra_are_one_line_wherever_they_are_met(tmp_path, raised, told):
+    script = f"""
+import sys
+from halbench import cli, datasets
+def broken(*arguments): raise {raised}
+datasets.open_data = broken
+sys.argv = ["halbench", "score", "--suite", "amber", "--responses", "a.json"]
+cli.main()
+"""
+    found = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (found.returncode, found.stderr.count("\n")) == (2, 1), found.stderr
+    assert told in found.stderr
+
+
+@pytest.mark.parametrize("verb", ["report", "view"])
+def test_reports_name_their_extra_before_anything_is_read(tmp_path, verb):
+    script = f"""
+import sys
+sys.modules["jinja2"] = None
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name == "jinja2" else found(name)
+from halbench import cli
+sys.argv = ["halbench", *{["report", "all", "x"] if verb == "report" else ["view", "x"]}]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == f"halbench: halbench {verb} needs: pip install 'halbench[reports]' (no module 'jinja2')\n"
+
+
+def test_a_command_that_fails_before_its_first_answer_leaves_no_folder(halbench, tmp_path):
+    pytest.importorskip("torch")
+    found = halbench("run", "--model", "./ckpt/", "--suite", "scenes", "--set", "scenes=2", "--data", tmp_path / "data")
+    assert found.returncode == 2
+    assert not any((tmp_path / "runs").glob("*"))
+
+
+def test_a_damaged_answer_is_named_and_the_finished_run_stays_finished(halbench, tmp_path):
+    pytest.importorskip("torch")
+    command = (
+        "run",
+        "--model",
+        "scenes:base",
+        "--suite",
+        "scenes",
+        "--set",
+        "scenes=2",
+        "--data",
+        tmp_path / "data",
+        "--out",
+        "a",
+    )
+    assert halbench(*command).returncode == 0
+    responses = tmp_path / "a/responses.jsonl"
+    whole = responses.read_text().splitlines()
+    responses.write_text("\n".join([whole[0], whole[1][:20], *whole[2:]]) + "\n")
+    found = halbench(*command)
+    assert (found.returncode, "responses.jsonl:2" in found.stderr) == (2, True)
+    assert "Remove that line, and its item is asked again" in found.stderr
+    assert read_json(tmp_path / "a/manifest.json")["status"] == "complete"
+    responses.write_text("\n".join([whole[0], *whole[2:]]) + "\n")
+    assert halbench(*command).returncode == 0
+    assert sorted(responses.read_text().splitlines()) == sorted(whole)

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from small_runs import compare, description, question, write_run
 
+from halbench import comparison
 from halbench.errors import InputError
 from halbench.formatting import format_amount, format_difference, format_interval, format_p, format_value, metric_label
 from halbench.statistics import holm, mcnemar
@@ -296,7 +297,8 @@ def test_two_real_amber_runs_are_told_apart(tmp_path, data, halbench):
             "score", "--suite", "amber", "--responses", data.root / f"responses/amber/{name}.json", "--out", name
         )
         assert scored.returncode == 0, scored.stderr
-    rows = rows_of(compare(tmp_path / "llava15_7b__amber_g", tmp_path / "llava15_7b_2shot__amber_g", folds=FOLDS))
+    a, b = tmp_path / "llava15_7b__amber_g", tmp_path / "llava15_7b_2shot__amber_g"
+    rows = rows_of(comparison.compare(a, b, folds=FOLDS))
     chair, cover = rows["generative", "chair"], rows["generative", "cover"]
     assert (round(100 * chair.row.a, 1), round(100 * chair.row.b, 1), chair.verdict) == (7.8, 5.6, "better")
     assert (round(100 * cover.row.a, 1), round(100 * cover.row.b, 1), cover.verdict) == (51.7, 50.4, "worse")

@@ -166,6 +166,40 @@ def test_samples_of_two_signatures_are_two_pages(folder, tmp_path):
     assert [path.name for path in made] == ["samples_scenes_1.html", "samples_scenes_2.html"]
 
 
+def test_the_base_of_what_was_trained_is_the_baseline_outside_an_ablation_too(folder, tmp_path):
+    small_reports.run(tmp_path / "plain", 18)
+    small_reports.run(tmp_path / "tuned", 2)
+    small_reports.training(tmp_path / "training", "dpo", 0, result="abc")
+    for name, model in (("plain", {"fingerprint": "base"}), ("tuned", {"fingerprint": "base", "adapter": "abc"})):
+        manifest = read_json(tmp_path / name / "manifest.json")
+        manifest["settings"]["model"] = model
+        write_json(tmp_path / name / "manifest.json", manifest)
+    reading = read_folders([tmp_path])
+    (panel,) = panels(reading)
+    assert panel.baseline(Options()).label == "plain"
+    assert [table.title for table in ablation.build(reading, FEW)][1].startswith("Change against plain")
+
+
+def test_a_run_folder_without_numbers_is_left_out_and_said_so(folder, tmp_path):
+    shutil.copytree(folder / "base/run", tmp_path / "run")
+    (tmp_path / "run/results.json").write_text("{}")
+    assert "holds no numbers; score the run again" in read_folders([tmp_path]).skipped[0]
+
+
+def test_a_format_that_a_kind_is_not_made_in_is_said(folder, tmp_path):
+    found = report("intervals", [folder], FEW, ["md", "svg"], tmp_path / "out", "t")
+    assert [path.suffix for path in found.written] == [".svg"]
+    assert any(
+        "intervals: made nothing as md; tables are written as md, tex, csv, figures as svg, png" in n
+        for n in found.notes
+    )
+
+
+def test_a_p_value_that_the_number_of_draws_bounds_is_said(reading):
+    _, changes = ablation.build(reading, replace(FEW, resamples=100))
+    assert "Of 100 random swaps none was as extreme" in changes.note
+
+
 def test_a_kind_of_the_user_s_own_is_written_into_the_folder_asked_for(folder, tmp_path):
     kind = tmp_path / "elsewhere" / "mine.py"
     kind.parent.mkdir()
@@ -310,8 +344,11 @@ def test_the_breakdown_finds_the_object_beside_which_another_is_hallucinated():
 
 
 def test_the_breakdown_has_a_row_for_each_group_and_run(reading):
-    groups, objects = breakdown.build(reading, FEW)
-    assert len(groups.frame) == groups.frame["group"].nunique() * 6
+    *tables, objects = breakdown.build(reading, FEW)
+    assert [set(table.frame["group"]) > {"descriptions"} for table in tables] == [False, False]
+    assert [len(table.frame) for table in tables] == [table.frame["group"].nunique() * 6 for table in tables]
+    sources = [{column.source for column in table.columns} for table in tables]
+    assert [("chair" in names, "accuracy" in names) for names in sources] == [(True, False), (False, True)]
     assert objects.frame["share"].between(0, 1).all()
 
 
@@ -450,7 +487,8 @@ def test_nothing_left_ends_with_exit_code_2(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "formats", "said"), [("ablatoin", [], "did you mean 'ablation'"), ("ablation", ["pdf"], "known: html")]
+    ("kind", "formats", "said"),
+    [("ablatoin", [], "did you mean 'ablation'"), ("ablation", ["pdf"], "known: csv, html")],
 )
 def test_an_unknown_kind_or_format_is_named(folder, tmp_path, kind, formats, said):
     with pytest.raises(InputError, match=said):

@@ -65,6 +65,7 @@ GENERATION_ARGUMENTS = (
 WINDOW = 16  # batches put in order together: enough for AMBER's descriptions, one item in 15, to fill their own batch
 # What processors and models raise over one odd prompt or image. Anything else is a mistake in this file.
 FAILURES = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, StopIteration, TypeError, ValueError)
+SMALL = 2e7  # parameters, below which threads gain nothing, and on a busy machine wait for each other most of the time
 BYTES_PER_ITEM = 2**30  # a 7B model's cache for 1,100 tokens is 0.55 GB in bfloat16; the first pass needs as much again
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 CONTENT_FILES = (
@@ -115,7 +116,10 @@ class Batch:
 
 def open_backend(model: str, options: BackendOptions) -> Backend:
     """The checkpoint folder, adapter folder or hub name `model`, ready to answer items."""
-    return HfBackend(open_checkpoint(model, options), options)
+    checkpoint = open_checkpoint(model, options)
+    if checkpoint.network.num_parameters() < SMALL and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
+    return HfBackend(checkpoint, options)
 
 
 def packaged_checkpoint(model: str) -> str:

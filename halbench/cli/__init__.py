@@ -11,7 +11,7 @@ import sys
 import traceback
 from typing import Any, NoReturn
 
-from halbench.errors import BUG, INCOMPLETE, INTERRUPTED, OK, InputError
+from halbench.errors import BUG, INCOMPLETE, INTERRUPTED, OK, InputError, told_by
 
 VERBS = (
     "run",
@@ -79,6 +79,9 @@ def main(verbs: tuple[str, ...] = VERBS) -> None:
     except Exception as error:
         if isinstance(error, usage_error):
             error.show()
+            leave(INCOMPLETE)
+        if (told := told_by(error)) is not None:
+            print(f"halbench: {told}", file=sys.stderr)
             leave(INCOMPLETE)
         traceback.print_exc()
         print("halbench: this is a bug in halbench; please report the trace above", file=sys.stderr)

@@ -1,10 +1,13 @@
 """Options that several verbs share, declared once. Types only: what they mean is in their help."""
 
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from halbench.errors import MissingExtra
 
 if TYPE_CHECKING:
     from halbench.judge import JudgeOptions
@@ -15,6 +18,15 @@ SuiteName = Annotated[str, typer.Option("--suite", "-s", help=SUITES, metavar="N
 StoredSuite = Annotated[
     str | None, typer.Option("--suite", "-s", help=f"{SUITES} Default: that of the run folder.", metavar="NAME")
 ]
+
+
+def need_reports(verb: str) -> None:
+    """Tell before minutes of reading that the extra for reports is not installed."""
+    lacking = next((name for name in ("jinja2", "matplotlib", "PIL") if find_spec(name) is None), None)
+    if lacking:
+        raise MissingExtra(f"halbench {verb} needs: pip install 'halbench[reports]' (no module '{lacking}')")
+
+
 OwnSuite = Annotated[
     str | None, typer.Option("--suite", "-s", help="File of a suite of your own that the runs are of.", metavar="FILE")
 ]

@@ -54,14 +54,10 @@ def report(
 ) -> None:
     import sys
 
-    from halbench.errors import INCOMPLETE, MissingExtra
+    from halbench.errors import INCOMPLETE
 
-    try:
-        from reports import reporting
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"halbench report needs: pip install 'halbench[reports]' (no module '{error.name}')"
-        ) from error
+    shared.need_reports("report")
+    from reports import reporting
     from reports.types import Options
 
     options = Options(baseline=baseline, suite_file=suite, data=data, images=images, resamples=resamples, seed=seed)

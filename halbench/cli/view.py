@@ -29,17 +29,11 @@ def view(
     import sys
     import webbrowser
 
-    from halbench.errors import InputError, MissingExtra
+    from halbench.errors import InputError
 
-    try:
-        import jinja2  # noqa: F401 told early, before minutes of reading
-
-        from reports.frame import read_folders
-        from reports.kinds.samples import page
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"halbench view needs: pip install 'halbench[reports]' (no module '{error.name}')"
-        ) from error
+    shared.need_reports("view")
+    from reports.frame import read_folders
+    from reports.kinds.samples import page
     from reports.types import Options
     from reports.write import write
 

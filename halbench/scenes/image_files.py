@@ -45,6 +45,6 @@ def write_images(folder: Path, scenes: Sequence[Scene], parameters: WorldParamet
             os.replace(partial, path)
     except OSError as error:
         raise InputError(
-            f"{folder}: scenes cannot be written there ({error.strerror}); choose a folder with --data"
+            f"{folder}: scenes cannot be written there ({error.strerror}); choose another with --data or --out"
         ) from error
     return paths

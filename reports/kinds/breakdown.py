@@ -14,6 +14,7 @@ from reports.types import Column, NothingToShow, Options, Reading, Table
 
 TITLE = "Breakdown"
 OBJECTS = 15
+FEWEST = 3  # cases with a companion, below which it may stand there by chance
 UNREAD = ("unread", "unreadable")
 
 
@@ -21,9 +22,7 @@ def build(reading: Reading, options: Options) -> list[Table]:
     """Per suite a table of its groups, and per run one of its hallucinated objects where the suite names them."""
     made: list[Table] = []
     for panel in panels(reading):
-        groups = by_group(panel.name, panel.suite, panel.signature, panel.results)
-        if groups is not None:
-            made.append(groups)
+        made += by_group(panel.name, panel.suite, panel.signature, panel.results)
         tables = [
             counted_objects(run.name, load_run(run.path).scores.values()) for arm in panel.arms for run in arm.runs
         ]
@@ -35,11 +34,27 @@ def build(reading: Reading, options: Options) -> list[Table]:
     return made
 
 
-def by_group(name: str, suite: str, signature: str, results: pd.DataFrame) -> Table | None:
-    """One row per group and run, one column per metric; None where the suite has one group alone."""
+def by_group(name: str, suite: str, signature: str, results: pd.DataFrame) -> list[Table]:
+    """A table for each set of groups that share their metrics; none where the suite has one group alone."""
     results = results[~results["metric"].isin(UNREAD)]
     if results["group"].nunique() < 2:
-        return None
+        return []
+    sets: dict[frozenset[str], list[str]] = {}
+    for group, found in results.groupby("group", sort=False):
+        sets.setdefault(frozenset(found["metric"]), []).append(str(group))
+    for metrics in sorted(sets, key=len):  # a group with a part of another's metrics stands beside it
+        wider = next((other for other in sets if metrics < other), None)
+        if wider is not None:
+            sets[wider] += sets.pop(metrics)
+    parts = [results[results["group"].isin(groups)] for groups in sets.values()]
+    return [
+        group_table(f"{name}_{groups[0]}" if len(parts) > 1 else name, suite, signature, part)
+        for groups, part in zip(sets.values(), parts, strict=True)
+    ]
+
+
+def group_table(name: str, suite: str, signature: str, results: pd.DataFrame) -> Table:
+    """One row per group and run, one column per metric."""
     metrics = results.drop_duplicates("metric")
     rows = []
     for (group, run), found in results.groupby(["group", "run"], sort=False):
@@ -85,7 +100,7 @@ def counted_objects(run: str, scores: Iterable[Score]) -> pd.DataFrame:
 
 def likeliest(together: Mapping[str, int], beside: Mapping[str, int], times: int, scores: int) -> str | None:
     """The companion with which an object is hallucinated most above chance: by how many cases more than its share tells."""
-    lift = {name: both - times * beside[name] / scores for name, both in together.items()}
+    lift = {name: both - times * beside[name] / scores for name, both in together.items() if both >= FEWEST}
     best = max(lift, key=lambda name: (lift[name], name), default=None)
     return best if best is not None and lift[best] > 0 else None
 

@@ -22,10 +22,12 @@ def build(reading: Reading, options: Options) -> list[Figure]:
         Figure(
             f"intervals_{panel.name}",
             f"95% intervals on {panel.suite}",
-            f"{panel.signature}. Bars: 95% intervals over images; small dots: single seeds; dashed: the baseline.",
-            partial(draw, panel, panel.baseline(options)),
+            f"{panel.signature}. Bars: 95% intervals over images"
+            + ("; small dots: single seeds" if any(len(arm.runs) > 1 for arm in panel.arms) else "")
+            + (f"; dashed: {baseline.label}." if baseline else "."),
+            partial(draw, panel, baseline),
         )
-        for panel in panels(reading)
+        for panel, baseline in ((panel, panel.baseline(options)) for panel in panels(reading))
         if panel.metrics
     ]
     if not made:

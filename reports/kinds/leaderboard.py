@@ -53,7 +53,7 @@ def leaderboard(panel: Panel) -> Table:
         bounds = {"low": f"{metric.key} low", "high": f"{metric.key} high"}
         columns.append(Column(metric.label, metric.key, "value", metric.unit, metric.better, **bounds))
     published = any(row["published"] for row in rows)
-    note = "In the order of the names; rows whose intervals overlap are not told apart."
+    note = "In no order of merit; rows whose intervals overlap are not told apart."
     if published:
         note += (
             " Rows in italics are literature, as printed there: mostly without intervals, under protocols that differ in the "

@@ -4,7 +4,7 @@ One run, or two side by side with those first whose scores changed most. Everyth
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from reports.thumbnails import thumbnail
 from reports.types import NothingToShow, Options, Page, Reading, ReadRun
 
 TITLE = "Samples"
+NAMED = {"hallu": "likely hallucinations, as annotated"}  # AMBER's field
 MOST_BYTES = 12_000_000  # of images in one page
 
 
@@ -33,7 +34,10 @@ def build(reading: Reading, options: Options) -> list[Page]:
     made = []
     for panel in panels(reading):
         first, second = chosen(panel, options)
-        made.append(page(first, second, options, f"samples_{panel.name}"))
+        one = page(first, second, options, f"samples_{panel.name}")
+        others = sum(len(arm.runs) for arm in panel.arms) - (2 if second else 1)
+        told = f"; {others} more runs: see them with halbench view RUN OTHER" if others else ""
+        made.append(replace(one, note=one.note + told))
     return made
 
 
@@ -210,7 +214,9 @@ def truth_lines(truth: Any) -> list[str]:
     if is_dataclass(truth) and not isinstance(truth, type):
         truth = asdict(truth)
     if isinstance(truth, Mapping):
-        said = {str(name).replace("_", " "): ", ".join(truth_lines(value)) for name, value in truth.items()}
+        said = {
+            NAMED.get(name, str(name).replace("_", " ")): ", ".join(truth_lines(value)) for name, value in truth.items()
+        }
         return [text if name == "truth" else f"{name}: {text}" for name, text in said.items()]
     if isinstance(truth, list | tuple | set | frozenset):
         return [
