@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from reports.arms import ORDER, by_settings
@@ -39,7 +40,7 @@ def build(reading: Reading, options: Options) -> list[Figure]:
     if not trainings:
         raise NothingToShow("no finished training; give the folders of halbench train")
     objectives = by_settings(trainings)
-    seeds = f"Means over {SMOOTH} steps; bands: lowest to highest seed" + told(objectives)
+    seeds = f"Means over {SMOOTH} steps" + told(objectives)
     return [
         Figure(
             "training_losses",
@@ -57,12 +58,12 @@ def place(objective: str) -> tuple[int, str]:
 
 def told(objectives: Mapping[str, Sequence[ReadTraining]]) -> str:
     """How many seeds stand behind the curves."""
-    counts = {len(trainings) for trainings in objectives.values()}
-    return (
-        f" of {counts.pop()}."
-        if len(counts) == 1
-        else f" ({', '.join(f'{k} {len(v)}' for k, v in objectives.items())})."
-    )
+    counts = {name: len(trainings) for name, trainings in objectives.items()}
+    if set(counts.values()) == {1}:
+        return ", one seed each."
+    several = set(counts.values())
+    seeds = str(several.pop()) if len(several) == 1 else ", ".join(f"{name} {count}" for name, count in counts.items())
+    return f"; bands: lowest to highest seed of {seeds}."
 
 
 def curve(trainings: Sequence[ReadTraining], column: str) -> pd.DataFrame | None:
@@ -90,9 +91,11 @@ def draw_losses(objectives: Mapping[str, Sequence[ReadTraining]], theme: Theme) 
         drawing = figures.canvas(9.6, 0.5 + 2.1 * rows)
         axes = drawing.subplots(rows, COLUMNS, sharex=True, squeeze=False)
         for (name, trainings), plot in zip(objectives.items(), axes.flat, strict=False):
+            whole = curve(trainings, "loss")
             for term in OWN_SCALE:
                 found = curve(trainings, term)
-                if found is not None:
+                same = term != "loss" and found is not None and whole is not None and np.allclose(found, whole)
+                if found is not None and not same:  # a loss of one term is drawn once
                     band(plot, found, look[term], term)
             plot.set_title(name, loc="left")
             plot.grid(linewidth=0.6)
