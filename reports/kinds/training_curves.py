@@ -56,6 +56,10 @@ def place(objective: str) -> tuple[int, str]:
     return (ORDER.index(objective) if objective in ORDER else len(ORDER), objective)
 
 
+def alike(a: pd.DataFrame, b: pd.DataFrame) -> bool:
+    return a.shape == b.shape and np.allclose(a, b, equal_nan=True)
+
+
 def told(objectives: Mapping[str, Sequence[ReadTraining]]) -> str:
     """How many seeds stand behind the curves."""
     counts = {name: len(trainings) for name, trainings in objectives.items()}
@@ -94,7 +98,7 @@ def draw_losses(objectives: Mapping[str, Sequence[ReadTraining]], theme: Theme) 
             whole = curve(trainings, "loss")
             for term in OWN_SCALE:
                 found = curve(trainings, term)
-                same = term != "loss" and found is not None and whole is not None and np.allclose(found, whole)
+                same = term != "loss" and found is not None and whole is not None and alike(found, whole)
                 if found is not None and not same:  # a loss of one term is drawn once
                     band(plot, found, look[term], term)
             plot.set_title(name, loc="left")
