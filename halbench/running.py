@@ -33,7 +33,7 @@ from halbench.judge import JudgeOptions, open_server
 from halbench.ranks import Ranks, gather, join_ranks, part_folder, share
 from halbench.run_folder import RunFolder
 from halbench.suite_options import parse_arguments, parse_options
-from halbench.types import BackendOptions, Decoding, Response, Suite, Task
+from halbench.types import DECODING, BackendOptions, Decoding, Response, Suite, Task
 
 SECRET = re.compile(r"(^|_)(api_?key|secret|password)$|^((hf|auth|access|use_auth)_)?token$", re.IGNORECASE)
 
@@ -183,5 +183,5 @@ def with_arguments(decoding: Decoding, arguments: str) -> Decoding:
     for name in ("temperature", "top_p"):
         if name in given and (type(given[name]) not in (int, float) or given[name] < 0):
             raise InputError(f"--gen-kwargs {name}={given[name]}: expected a number from 0")
-    own = {name: given.pop(name) for name in ("max_new_tokens", "num_beams", "temperature", "top_p") if name in given}
+    own = {name: given.pop(name) for name in DECODING if name in given}
     return replace(decoding, **own, extra={**decoding.extra, **given})

@@ -106,6 +106,9 @@ class Metric:
     official: Callable[[Mapping[str, float], str], float | None] | None = None
 
 
+DECODING = ("max_new_tokens", "num_beams", "temperature", "top_p")  # what of --gen-kwargs has a field of its own
+
+
 @dataclass(frozen=True)
 class Decoding:
     """How text is generated. Defaults of a suite are its authors' published settings.

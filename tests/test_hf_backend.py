@@ -416,3 +416,14 @@ def test_a_path_that_does_not_exist_is_not_looked_for_on_the_hub():
 def test_a_device_that_is_not_there_is_named(checkpoints):
     with pytest.raises(InputError, match="device 'nonsense' cannot be used here"):
         opened(checkpoints, "llava", device="nonsense")
+
+
+@pytest.mark.parametrize(("said", "threads"), [(None, [1]), ("2", [])], ids=["by itself", "not where the user says"])
+def test_a_tiny_network_runs_in_one_thread(checkpoints, monkeypatch, said, threads):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if said:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    hf.open_backend("scenes:base", BackendOptions(device="cpu"))
+    assert asked == threads

@@ -49,7 +49,7 @@ from halbench.errors import InputError, did_you_mean
 from halbench.failures import Failures
 from halbench.records import content_hash, read_json
 from halbench.scenes import checkpoint_path
-from halbench.types import Backend, BackendOptions, Decoding, Item, Response
+from halbench.types import DECODING, Backend, BackendOptions, Decoding, Item, Response
 
 # Model types whose positions are plain token counts, so that a cached image and prompt head can serve many questions.
 # Not Qwen2-VL: its three-axis positions are computed from the whole prompt.
@@ -381,7 +381,9 @@ def generation_arguments(decoding: Decoding) -> dict[str, Any]:
     """Keyword arguments of generate(); every one that can change the text is stated."""
     for name in decoding.extra:
         if name not in GENERATION_ARGUMENTS:
-            raise InputError(f"unknown generation argument '{name}'{did_you_mean(name, GENERATION_ARGUMENTS)}")
+            raise InputError(
+                f"unknown generation argument '{name}'{did_you_mean(name, (*DECODING, *GENERATION_ARGUMENTS))}"
+            )
     sampling = decoding.temperature > 0
     return {
         "max_new_tokens": decoding.max_new_tokens,

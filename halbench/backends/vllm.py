@@ -38,7 +38,7 @@ from halbench.backends import hf
 from halbench.errors import InputError, did_you_mean
 from halbench.failures import Failures
 from halbench.records import content_hash, read_json
-from halbench.types import Backend, BackendOptions, Decoding, Item, Response
+from halbench.types import DECODING, Backend, BackendOptions, Decoding, Item, Response
 
 OPTIONS = ("model_args",)
 OURS = {  # arguments of LLM(...) that have an option of their own -> that option
@@ -174,7 +174,9 @@ def sampling_arguments(decoding: Decoding) -> dict[str, Any]:
         )
     for name in decoding.extra:
         if name not in SAMPLING_ARGUMENTS:
-            raise InputError(f"unknown generation argument '{name}'{did_you_mean(name, SAMPLING_ARGUMENTS)}")
+            raise InputError(
+                f"unknown generation argument '{name}'{did_you_mean(name, (*DECODING, *SAMPLING_ARGUMENTS))}"
+            )
     sampling = {"top_p": decoding.top_p} if decoding.temperature > 0 else {}
     return {"max_tokens": decoding.max_new_tokens, "temperature": decoding.temperature, **sampling, **decoding.extra}
 
