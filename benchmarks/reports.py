@@ -64,6 +64,7 @@ def training(folder: Path, objective: str, seed: int) -> None:
     steps = [{"step": step, "loss": 0.7 / step, "margin": 0.01 * step, "grad_norm": 1.0} for step in range(1, 301)]
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in steps))
     settings = {"objective": {"name": objective, "config": {}}, "recipe": {"seed": seed, "learning_rate": 1e-4}}
+    settings |= {"model": "weights", "dtype": "auto"}
     record = {"format": 1, "status": "complete", "settings": settings, "identity": {"pairs": "0123456789ab"}}
     (folder / "training.json").write_text(json.dumps(record))
 
@@ -95,6 +96,8 @@ def main() -> None:
         for _ in range(options.rounds):
             for name, given in folders.items():
                 timed[name].append(measure(["report", "all", *given, "-o", str(root / "out" / name)]))
+        changes = (root / "out/ablation/ablation_amber_change.md").read_text()
+        assert all(objective in changes for objective in OBJECTIVES), "every objective is tested against the base"
         rows = {
             name: {
                 "median_s": round(statistics.median(run[0] for run in measured), 1),
