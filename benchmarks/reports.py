@@ -96,7 +96,7 @@ def main() -> None:
         for _ in range(options.rounds):
             for name, given in folders.items():
                 timed[name].append(measure(["report", "all", *given, "-o", str(root / "out" / name)]))
-        changes = (root / "out/ablation/ablation_amber_change.md").read_text()
+        changes = (root / "out/ablation/ablation_amber_change.md").read_text().replace("\\", "")
         assert all(objective in changes for objective in OBJECTIVES), "every objective is tested against the base"
         rows = {
             name: {
