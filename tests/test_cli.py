@@ -67,6 +67,7 @@ def test_duplicate_ids_are_scored_as_officially_named_and_make_the_run_incomplet
     assert "981 without a response" in found.stderr
 
 
+@pytest.mark.slow
 def test_a_run_folder_can_be_scored_again_with_other_options(halbench, data, tmp_path):
     source = responses_of(data, "amber/gen_precise_s1.json")
     assert halbench("score", "--suite", "amber", "--responses", source, "--out", "run").returncode == 0
@@ -179,6 +180,7 @@ cli.main()
     assert done.stderr == f"halbench: halbench {verb} needs: pip install 'halbench[reports]' (no module 'jinja2')\n"
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_before_its_first_answer_leaves_no_folder(halbench, tmp_path):
     pytest.importorskip("torch")
     found = halbench("run", "--model", "./ckpt/", "--suite", "scenes", "--set", "scenes=2", "--data", tmp_path / "data")
@@ -186,6 +188,7 @@ def test_a_command_that_fails_before_its_first_answer_leaves_no_folder(halbench,
     assert not any((tmp_path / "runs").glob("*"))
 
 
+@pytest.mark.slow
 def test_a_damaged_answer_is_named_and_the_finished_run_stays_finished(halbench, tmp_path):
     pytest.importorskip("torch")
     command = (

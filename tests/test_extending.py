@@ -11,6 +11,9 @@ import small_training
 from PIL import Image
 
 from baselines import progress, trainer
+from halbench.comparison import compare
+from halbench.datasets import Data
+from halbench.errors import InputError
 from halbench.evaluation import load_suite, score_stored
 from halbench.records import read_json, write_json
 
@@ -74,12 +77,13 @@ def test_what_a_run_folder_names_is_never_run_as_code(own, halbench):
     for name in ("signs", "a/signs.py", str(own / "a/signs.py")):
         manifest["settings"]["suite"]["name"] = name
         write_json(own / "a/manifest.json", manifest)
-        for command in (("score", "--responses", "a"), ("compare", "a", "a"), ("view", "a", "--no-open")):
-            found = halbench(*command)
-            assert "ran" not in found.stderr
-            if command[0] != "view":
-                assert found.returncode == 2
-                assert "is none of halbench's own: name its file with --suite FILE" in found.stderr
+        told = "is none of halbench's own: name its file with --suite FILE"
+        with pytest.raises(InputError, match=told):
+            score_stored(None, [], Data(own), own / "a")
+        with pytest.raises(InputError, match=told):
+            compare(own / "a", own / "a")
+    found = halbench("view", "a", "--no-open")
+    assert (found.returncode, "ran" in found.stderr) == (0, False)
 
 
 def test_new_formulas_are_not_laid_over_old_counts(own, halbench):
@@ -98,11 +102,11 @@ def test_a_user_s_file_may_be_called_like_any_module(own):
     assert not hasattr(sys.modules["random"], "SUITE")
 
 
-def test_a_changed_suite_file_is_another_signature(own, data, halbench):
+def test_a_changed_suite_file_is_another_signature(own, halbench):
     run_parrot(halbench, "a")
-    before = score_stored("my_suite.py", [], data, own / "a")
+    before = score_stored("my_suite.py", [], Data(own), own / "a")
     (own / "my_suite.py").write_text(example("extending.md").replace("read_lenient", "read_llava"))
-    after = score_stored("my_suite.py", [], data, own / "a")
+    after = score_stored("my_suite.py", [], Data(own), own / "a")
     assert before.fields["version"] != after.fields["version"]
     assert {**before.fields, "version": ""} == {**after.fields, "version": ""}
 

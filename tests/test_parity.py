@@ -32,8 +32,8 @@ def counts(evaluation, group=None):
     return sums
 
 
-@pytest.mark.parametrize("variant", ["opera", "maxlinn"])
-@pytest.mark.parametrize("truth", ["gtP", "gtW"])
+@pytest.mark.parametrize("variant", ["opera", pytest.param("maxlinn", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("truth", ["gtP", pytest.param("gtW", marks=pytest.mark.slow)])
 def test_chair_equals_the_official_script_in_all_four_modes(data, variant, truth):
     expected = {
         (row["model"], row["decoding"]): row
