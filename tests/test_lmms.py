@@ -448,7 +448,6 @@ def test_the_same_failure_of_many_items_in_a_row_stops_the_run(items):
         pytest.param(
             "scripted", {"model_args": {"device": "cpu"}}, "--model-args device: is set by --device", id="ours"
         ),
-        pytest.param("scripted", {"model_args": {"api_key": "k"}}, "api_key: would be written into", id="secret"),
         pytest.param("scripted", {"dtype": "float16"}, "Scripted decides on its precision itself", id="dtype"),
         pytest.param("dummy", {}, "Dummy takes no model; it takes response", id="no model"),
         pytest.param(

@@ -412,6 +412,14 @@ def test_options_that_a_backend_does_not_read_are_refused():
         check_options("hf", (), BackendOptions(model_args={"timeout": 9}))
 
 
+@pytest.mark.parametrize("name", ["api_key", "openai_api_key", "hf_token", "token", "client_secret", "password"])
+def test_secrets_are_not_taken_where_they_would_be_written_down(name):
+    with pytest.raises(InputError, match=f"--model-args {name}: would be written into the manifest") as raised:
+        check_options("vllm", ("model_args",), BackendOptions(model_args={"max_model_len": 9, name: KEY}))
+    assert KEY not in str(raised.value)
+    check_options("vllm", ("model_args",), BackendOptions(model_args={"image_token": "<image>", "max_tokens": 3}))
+
+
 def test_model_args_say_how_long_to_wait():
     assert patience({"timeout": 9.5, "retries": 0}) == Patience(9.5, 0)
     with pytest.raises(InputError, match=r"--model-args timeuot: unknown .* did you mean 'timeout'"):
