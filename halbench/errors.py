@@ -30,13 +30,13 @@ OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPER
 
 
 def told_by(error: Exception) -> str | None:
-    """The line for what no code of ours is to blame for: an extra that is not installed, a disk that takes no more."""
+    """The line for what no code of ours is to blame for: an extra that is not installed, a disk that refuses a file."""
     if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in OF_HF:
         return f"this needs: pip install 'halbench[hf]' (no module '{error.name}')"
     # safetensors and torch write on their own, and have no errno.
     full = "No space left on device" in str(error) or "PytorchStreamWriter failed" in str(error)
     if full or (isinstance(error, OSError) and error.errno in OF_THE_DISK):
-        return f"a file cannot be written ({error}). What was written before is kept; with space there, the same command goes on"
+        return f"a file cannot be read or written ({error}). What was written before is kept; once that is mended, the same command goes on"
     return None
 
 

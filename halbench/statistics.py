@@ -222,7 +222,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def finest(p_values: Sequence[float | None], folds: int) -> str | None:
+def bound_of_draws(p_values: Sequence[float | None], folds: int) -> str | None:
     """What is to be said where random draws, not the data, bound how small a p-value comes out; else None."""
     tested = [p for p in p_values if p is not None]
     least = 1 / (folds + 1)

@@ -57,6 +57,11 @@ class Panel:
     results: pd.DataFrame
 
     @property
+    def several_seeds(self) -> bool:
+        """Whether any arm is a mean over seeds."""
+        return any(len(arm.runs) > 1 for arm in self.arms)
+
+    @property
     def metrics(self) -> list[MainMetric]:
         return main_metrics(self.suite, self.results)
 

@@ -143,9 +143,9 @@ def test_a_bug_is_no_regression(halbench, tmp_path, data):
 @pytest.mark.parametrize(
     ("raised", "told"),
     [
-        ("OSError(28, 'No space left on device', 'runs/a')", "a file cannot be written"),
-        ("OSError(30, 'Read-only file system', 'a.png')", "a file cannot be written"),
-        ("RuntimeError('I/O error: No space left on device (os error 28)')", "a file cannot be written"),
+        ("OSError(28, 'No space left on device', 'runs/a')", "a file cannot be read or written"),
+        ("OSError(30, 'Read-only file system', 'a.png')", "a file cannot be read or written"),
+        ("RuntimeError('I/O error: No space left on device (os error 28)')", "a file cannot be read or written"),
         ("ModuleNotFoundError('no torch', name='torch')", "this needs: pip install 'halbench[hf]' (no module 'torch')"),
     ],
 )

@@ -24,7 +24,7 @@ def compare(
 ) -> None:
     from halbench import comparison
     from halbench.formatting import format_amount, format_p, print_table
-    from halbench.statistics import finest
+    from halbench.statistics import bound_of_draws
 
     result = comparison.compare(a, b, level, resamples, seed, suite)
     if as_json:
@@ -40,6 +40,6 @@ def compare(
         {**headings, "p (Holm)": "right", "detectable": "right", "B is": "left"}, rows, f"{result.suite}: A {a}, B {b}"
     )
     print("detectable: the smallest true difference that these images show in 80 of 100 cases.")
-    if (bound := finest([compared.row.p for compared in result.rows], resamples)) is not None:
+    if (bound := bound_of_draws([compared.row.p for compared in result.rows], resamples)) is not None:
         print(bound)
     print(shared.footer(result, resamples, seed))

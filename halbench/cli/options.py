@@ -18,15 +18,6 @@ SuiteName = Annotated[str, typer.Option("--suite", "-s", help=SUITES, metavar="N
 StoredSuite = Annotated[
     str | None, typer.Option("--suite", "-s", help=f"{SUITES} Default: that of the run folder.", metavar="NAME")
 ]
-
-
-def need_reports(verb: str) -> None:
-    """Tell before minutes of reading that the extra for reports is not installed."""
-    lacking = next((name for name in ("jinja2", "matplotlib", "PIL") if find_spec(name) is None), None)
-    if lacking:
-        raise MissingExtra(f"halbench {verb} needs: pip install 'halbench[reports]' (no module '{lacking}')")
-
-
 OwnSuite = Annotated[
     str | None, typer.Option("--suite", "-s", help="File of a suite of your own that the runs are of.", metavar="FILE")
 ]
@@ -212,3 +203,10 @@ def plan(
     arguments = parse_arguments("--model-args", model_args)
     options = BackendOptions(size, dtype.value, device, seed, trust_remote_code, base_url, concurrency, arguments)  # type: ignore[arg-type]
     return Plan(model, suite, settings or [], open_data(data, images), backend, options, gen_kwargs, limit, out)
+
+
+def need_reports(verb: str) -> None:
+    """Tell before minutes of reading that the extra for reports is not installed."""
+    lacking = next((name for name in ("jinja2", "matplotlib", "PIL") if find_spec(name) is None), None)
+    if lacking:
+        raise MissingExtra(f"halbench {verb} needs: pip install 'halbench[reports]' (no module '{lacking}')")

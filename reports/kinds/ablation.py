@@ -12,7 +12,7 @@ import pandas as pd
 
 from halbench import comparison
 from halbench.errors import InputError
-from halbench.statistics import finest, holm
+from halbench.statistics import bound_of_draws, holm
 from reports.arms import Arm, Panel, check_baseline, mean_run, panels
 from reports.main_metrics import MainMetric
 from reports.types import Column, NothingToShow, Options, Reading, Table
@@ -95,7 +95,7 @@ def changes(panel: Panel, baseline: Arm, options: Options) -> Table:
         rows.append(row)
     for (row, key, _), adjusted in zip(tested, holm([p for *_, p in tested]), strict=True):
         row |= {f"{key} p": adjusted, f"{key} mark": next((mark for bound, mark in MARKS if adjusted < bound), None)}
-    bound = finest([p for *_, p in tested], options.resamples)
+    bound = bound_of_draws([p for *_, p in tested], options.resamples)
     columns = [Column("", "arm"), Column("seeds", "seeds", "count")]
     for metric in metrics:
         names = {name: f"{metric.key} {name}" for name in ("low", "high", "mark")}

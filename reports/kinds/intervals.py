@@ -23,7 +23,7 @@ def build(reading: Reading, options: Options) -> list[Figure]:
             f"intervals_{panel.name}",
             f"95% intervals on {panel.suite}",
             f"{panel.signature}. Bars: 95% intervals over images"
-            + ("; small dots: single seeds" if any(len(arm.runs) > 1 for arm in panel.arms) else "")
+            + ("; small dots: single seeds" if panel.several_seeds else "")
             + (f"; dashed: {baseline.label}." if baseline else "."),
             partial(draw, panel, baseline),
         )

@@ -42,17 +42,13 @@ def build(reading: Reading, options: Options) -> list[Figure]:
                     f"trade_off_{panel.name}",
                     f"Hallucination against coverage on {panel.suite}",
                     f"{panel.signature}. Better is to the right and below. Bars: 95% intervals over images"
-                    + ("; small marks: single seeds, large ones their mean." if several(panel) else "."),
+                    + ("; small marks: single seeds, large ones their mean." if panel.several_seeds else "."),
                     partial(draw, panel, held[across], held[up]),
                 )
             )
     if not made:
         raise NothingToShow("no run of a suite that has both a CHAIR-type metric and coverage")
     return made
-
-
-def several(panel: Panel) -> bool:
-    return any(len(arm.runs) > 1 for arm in panel.arms)
 
 
 def draw(panel: Panel, across: MainMetric, up: MainMetric, theme: Theme) -> "Drawing":
