@@ -86,6 +86,7 @@ def test_a_run_folder_can_be_scored_again_with_other_options(halbench, data, tmp
     assert {row["name"]: row["official"] for row in json.loads(other.stdout)["metrics"]}["chair"] == 9.1
 
 
+@pytest.mark.slow
 def test_a_run_folder_of_other_settings_is_refused_with_what_differs(halbench, data):
     file = responses_of(data, "chair/minigpt4_ours.jsonl")
     assert halbench("score", "--suite", "chair", "--responses", file, "--out", "run").returncode == 0

@@ -207,6 +207,7 @@ def test_a_failed_generation_is_an_error_row_that_no_metric_averages(data, capsy
     assert "1002 of 1004 items scored (2 failed in generation)" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_sample_log_holds_the_row_once_and_is_read_back_by_halbench_score(data, tmp_path):
     texts = stored(data, "amber/llava15_7b__amber_g.json", "id", "response") | {"1": ""}
     log = tmp_path / "samples_halbench_amber.jsonl"

@@ -233,6 +233,7 @@ def test_a_thousand_samples_and_a_very_long_answer_appear_without_delay(browser,
     WebDriverWait(browser, 5).until(lambda _: len(cards(browser)) > before)
 
 
+@pytest.mark.slow
 def test_the_whole_report_holds_figures_tables_and_the_samples_in_one_file(browser, folder, tmp_path):
     ablation = small_reports.ablation(tmp_path / "ablation")
     page, *_ = report("all", [ablation], Options(resamples=200), [], tmp_path / "out", "Small").written

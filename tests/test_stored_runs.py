@@ -143,6 +143,7 @@ def server():
         yield running
 
 
+@pytest.mark.slow
 def test_the_judge_s_settings_are_in_the_signature(halbench, data, server, tmp_path):
     for out, more in (("a", ()), ("b", ("--judge-kwargs", "top_p=0.2"))):
         found = judged(halbench, server, data, "llava_7b", "--out", out, *more)
