@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP_ARGS ?=
 RUN = $(VENV)/bin
+# One process per core, each with one thread; the tests of a file share what they set up.
+PYTEST = OMP_NUM_THREADS=1 $(RUN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 .PHONY: demo test quick clean
 
@@ -29,10 +31,11 @@ test: $(VENV)/.ready
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
-	$(RUN)/python -m pytest
+	$(RUN)/lint-imports --no-logo
+	$(PYTEST)
 
 quick: $(VENV)/.ready
-	$(RUN)/python -m pytest -m "not slow" --numprocesses auto
+	$(PYTEST) -m "not slow"
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -1,4 +1,4 @@
-"""python -m baselines: the verbs of training alone, as `halbench` has them."""
+"""python -m baselines: only the training command of `halbench`."""
 
 from halbench.cli import main
 

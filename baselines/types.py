@@ -1,13 +1,13 @@
-"""The nouns of preference training.
+"""The core types of preference training.
 
-A `Pair` is one preference; a `Variant` is one thing the model is shown and what it answers, made from a pair by a view;
-an objective gets the log-probs of the views it names, as `Scored`, and gives a `Loss`. It sees no image and no model.
+A `Pair` is one preference; a `Variant` is what the model is shown and an answer, made from a pair by a view; an
+objective gets the log-probs of its views, as `Scored`, and returns a `Loss`. It sees no image and no model.
 
-    Pair("17", Path("images/17.jpg"), "Describe this image.", "A dog on grass.", "A dog and a cat.", (Region("dog", ...),))
+    Pair("17", (Path("images/17.jpg"),), "Describe this image.", "A dog on grass.", "A dog and a cat.", (Region("dog", ...),))
     VIEWS = ("chosen", "rejected", "cropped");  loss(scored, config) -> Loss(per_pair [B], {"text": [B], ...})
 
-Sign convention: log_ratio = log pi(y|m,q) - log pi_ref(y|m,q), summed over response tokens, in nats; prompt, image and pad
-tokens are left out, the end token is scored.
+Sign convention: log_ratio = log pi(y|m,q) - log pi_ref(y|m,q), summed over response tokens, in nats. Prompt, image and
+pad tokens are left out; the end token is scored.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Region:
-    """Where an object is. box: x0, y0, x1, y1 in pixels of the stored image."""
+    """An object in a pair's image. box: x0, y0, x1, y1 in pixels of the stored image."""
 
     name: str
     box: tuple[float, float, float, float]
@@ -30,33 +30,39 @@ class Region:
 
 @dataclass(frozen=True)
 class Pair:
-    """One preference. prompt: the user's words, without image placeholder. meta: what else its row held."""
+    """One preference.
+
+    images: shown before the prompt in this order; () for text alone. prompt: the user's words, without image
+    placeholder. regions: of the only image. meta: the other fields of its row. rejected_images: images that the chosen
+    answer does not fit, if the data has any; see the view rejected_images.
+    """
 
     id: str
-    image: Path
+    images: tuple[Path, ...]
     prompt: str
     chosen: str
     rejected: str
     regions: tuple[Region, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+    rejected_images: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What the model is shown, and the answer that is scored. image: RGB, at the stored size or the one the model
-    sees, or None: the pair's own image, so that variants that share it can share its encoding. reward: verified; nan leaves
-    the pair out. notes: how it was made (boxes noised, hit or fall-back)."""
+    """What the model is shown, and the answer that is scored. images: RGB, at the stored size or the one the model
+    sees; None for the pair's own images, which variants encode together. reward: verified; nan leaves the pair out.
+    notes: how it was made (boxes noised, objects found)."""
 
     prompt: str
     answer: str
-    image: "Image.Image | None" = None
+    images: "tuple[Image.Image, ...] | None" = None
     reward: float | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Logps:
-    """Log-probs of response tokens. token [B, T] in nats, mask [B, T] true where a response token stands."""
+    """Log-probs of response tokens. token [B, T] in nats, mask [B, T]: true for response tokens."""
 
     token: "torch.Tensor"
     mask: "torch.Tensor"
@@ -70,7 +76,7 @@ class Logps:
 class Scored:
     """Log-probs of each view under the policy (with gradient) and the reference (without), by view name.
 
-    rewards: view -> [B], for objectives that take verified rewards.
+    rewards: view -> [B], for objectives with verified rewards.
     """
 
     policy: Mapping[str, Logps]
@@ -84,7 +90,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Loss:
-    """per_pair [B] is what is averaged and minimised; terms: name -> [B], what is logged beside it."""
+    """per_pair [B]: averaged and minimised. terms: name -> [B], logged."""
 
     per_pair: "torch.Tensor"
     terms: Mapping[str, "torch.Tensor"]

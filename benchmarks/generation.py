@@ -1,9 +1,9 @@
-"""How fast a checkpoint answers at several batch sizes: descriptions (one an image) and questions (14 an image).
+"""How fast a checkpoint answers at several batch sizes: descriptions (one per image) and questions (14 per image).
 
     python benchmarks/generation.py CHECKPOINT IMAGES --out benchmarks/results/generation.json
 
-Each round runs every batch size once, in turning order, so that a busy minute of the machine hits all of them alike;
-ratios are taken within a round and their median is reported. Images are used again until there are --items of them.
+Each round runs every batch size once, in rotating order, so that a busy minute of the machine affects all of them alike;
+ratios are taken within a round and their median is reported. Images repeat until there are --items of them.
 """
 
 import argparse
@@ -17,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from halbench.backends.hf import HfBackend, open_checkpoint
+from halbench.backends.hf import HfBackend
+from halbench.models.checkpoints import open_checkpoint
 from halbench.types import BackendOptions, Decoding, Item
 
 OBJECTS = (
@@ -41,43 +42,43 @@ OBJECTS = (
 def descriptions(images: list[Path], count: int) -> list[Item]:
     chosen = itertools.islice(itertools.cycle(images), count)
     return [
-        Item(str(n), image, "Describe this image in detail.", None, "description") for n, image in enumerate(chosen)
+        Item(str(n), (image,), "Describe this image in detail.", None, "description") for n, image in enumerate(chosen)
     ]
 
 
 def questions(images: list[Path], count: int) -> list[Item]:
     chosen = itertools.islice(itertools.cycle(images), max(1, count // len(OBJECTS)))
     return [
-        Item(f"{n}-{name}", image, f"Is there a {name} in the image? Please answer yes or no.", None, "question")
+        Item(f"{n}-{name}", (image,), f"Is there a {name} in the image? Please answer yes or no.", None, "question")
         for n, image in enumerate(chosen)
         for name in OBJECTS
     ]
 
 
 def seconds(backend: HfBackend, items: list[Item], decoding: Decoding) -> float:
-    begun = time.perf_counter()
+    start = time.perf_counter()
     rows = list(backend.generate(items, decoding))
     failed = [row for row in rows if row.state == "error"]
     if failed:
         sys.exit(f"{len(failed)} of {len(rows)} items failed: {failed[0].error}")
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
 def measure(backends: dict[int, HfBackend], items: list[Item], decoding: Decoding, rounds: int) -> dict[str, object]:
     """Items per second at each batch size, and ratios to the first size."""
     sizes = list(backends)
-    taken: dict[int, list[float]] = {size: [] for size in sizes}
+    timed: dict[int, list[float]] = {size: [] for size in sizes}
     for number in range(rounds):
         for size in sizes[number % len(sizes) :] + sizes[: number % len(sizes)]:
-            taken[size].append(seconds(backends[size], items, decoding))
-    first = taken[sizes[0]]
+            timed[size].append(seconds(backends[size], items, decoding))
+    first = timed[sizes[0]]
     return {
         "items": len(items),
         "max_new_tokens": decoding.max_new_tokens,
-        "seconds": taken,
-        "items_per_second": {size: len(items) / statistics.median(taken[size]) for size in sizes},
+        "seconds": timed,
+        "items_per_second": {size: len(items) / statistics.median(timed[size]) for size in sizes},
         f"ratio_to_batch_{sizes[0]}": {
-            size: statistics.median(a / b for a, b in zip(first, taken[size], strict=True)) for size in sizes
+            size: statistics.median(a / b for a, b in zip(first, timed[size], strict=True)) for size in sizes
         },
     }
 
@@ -93,28 +94,28 @@ def main() -> None:
     parser.add_argument("--device")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
 
-    options = BackendOptions(dtype=given.dtype, device=given.device)
-    checkpoint = open_checkpoint(given.checkpoint, options)
-    backends = {size: HfBackend(checkpoint, replace(options, batch_size=size)) for size in given.batch_sizes}
-    images = sorted(path for path in given.images.iterdir() if path.suffix in (".jpg", ".png"))
-    describing, asking = Decoding(given.max_new_tokens), Decoding(8)
+    options = BackendOptions(dtype=arguments.dtype, device=arguments.device)
+    checkpoint = open_checkpoint(arguments.checkpoint, options)
+    backends = {size: HfBackend(checkpoint, replace(options, batch_size=size)) for size in arguments.batch_sizes}
+    images = sorted(path for path in arguments.images.iterdir() if path.suffix in (".jpg", ".png"))
+    long, short = Decoding(arguments.max_new_tokens), Decoding(8)
     for backend in backends.values():
-        seconds(backend, descriptions(images, 32), replace(describing, max_new_tokens=2))  # first calls set things up
+        seconds(backend, descriptions(images, 32), replace(long, max_new_tokens=2))  # warm up
     result = {
         "identity": dict(checkpoint.identity),
-        "device": torch.cuda.get_device_name() if checkpoint.network.device.type == "cuda" else "cpu",
+        "device": torch.cuda.get_device_name() if checkpoint.model.device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
-        "rounds": given.rounds,
-        "descriptions": measure(backends, descriptions(images, given.items), describing, given.rounds),
-        "questions": measure(backends, questions(images, given.items), asking, given.rounds),
+        "rounds": arguments.rounds,
+        "descriptions": measure(backends, descriptions(images, arguments.items), long, arguments.rounds),
+        "questions": measure(backends, questions(images, arguments.items), short, arguments.rounds),
     }
     text = json.dumps(result, indent=1)
     print(text)
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(text + "\n")
+    if arguments.out:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
+        arguments.out.write_text(text + "\n")
 
 
 if __name__ == "__main__":

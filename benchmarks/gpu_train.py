@@ -1,15 +1,16 @@
-"""How fast each objective trains a LLaVA-1.5-7B-shaped model (random weights, 576 image tokens, LoRA, bfloat16).
+"""How fast each objective trains a model of LLaVA-1.5-7B's shape (random weights, 576 image tokens, LoRA, bfloat16).
 
     python benchmarks/gpu_train.py --out benchmarks/results/gpu_train.json
     python benchmarks/gpu_train.py --shape tiny --device cpu        # does it run?
 
-Times the trainer's own forward, loss, backward and optimiser step on made-up tokens; reading images and the reference pass
-are not in it. Rounds run every (objective, layout) once, in turning order; medians are reported, and ratios to the first
-one are taken within a round. `separate` gives every answer a sequence of its own, as trainers without a block mask do.
+Times the trainer's own forward, loss, backward and optimiser step on random tokens, without reading images and without the
+reference pass. Each round runs every (objective, layout) once, starting with another one; medians are reported, and ratios
+to the first one are taken within a round. `separate` gives every answer a sequence of its own, as trainers without a block
+mask do.
 
 mfu: model FLOPs over the device's peak. Counted are 4 per language weight and token (forward, and backward to activations:
 frozen weights get no gradient) and 2 per vision weight and patch; attention and adapters are left out, so it is a lower
-bound. Tokens are those of the layout, without padding, so packing lowers the work and not the rate.
+bound. Tokens are those of the layout, without padding, so packing reduces the work and not the rate.
 """
 
 import argparse
@@ -23,11 +24,12 @@ from typing import Any
 import torch
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
-from baselines import adaptation
-from baselines.collation import Branch, Example, Sequence, collate, on_device, places
-from baselines.logprobs import by_view, scoring
-from baselines.recipes import Recipe
-from baselines.trainer import Objective, open_objective
+from baselines.encoding.collation import collate, on_device, token_positions
+from baselines.encoding.packed_forward import as_scoring_model, split_by_view
+from baselines.encoding.sequences import Branch, Example, TokenSequence
+from baselines.training import adaptation
+from baselines.training.open_objective import Objective, open_objective
+from baselines.training.recipes import Recipe
 from baselines.types import Scored
 
 OWN_IMAGE = ("chosen", "rejected", "mined_rejected")
@@ -90,16 +92,16 @@ def build(shape: Shape, device: torch.device, dtype: torch.dtype) -> Any:
 
 
 def example(number: int, views: tuple[str, ...], shape: Shape, answer: int, packed: bool) -> Example:
-    """A made-up pair with answers of `answer` tokens."""
+    """A random pair with answers of `answer` tokens."""
     random = torch.Generator().manual_seed(number)
 
-    def sequence(image: str, wanted: list[str]) -> Sequence:
+    def sequence(image: str, group: list[str]) -> TokenSequence:
         words = torch.randint(IMAGE + 1, shape.vocabulary, (1, shape.prompt), generator=random)
         ids = torch.cat([torch.full((1, shape.patches()), IMAGE), words], dim=1)
         pixels = torch.randn(1, 3, shape.image, shape.image, generator=random)
-        drawn = torch.randint(IMAGE + 1, shape.vocabulary, (len(wanted), answer), generator=random)
-        branches = tuple(Branch(view, row) for view, row in zip(wanted, drawn, strict=True))
-        return Sequence({"input_ids": ids, "pixel_values": pixels}, image, branches)
+        drawn = torch.randint(IMAGE + 1, shape.vocabulary, (len(group), answer), generator=random)
+        branches = tuple(Branch(view, row) for view, row in zip(group, drawn, strict=True))
+        return TokenSequence({"input_ids": ids, "pixel_values": pixels}, image, branches)
 
     own = [view for view in views if view in OWN_IMAGE]
     shared = [own] if packed else [[view] for view in own]
@@ -113,37 +115,39 @@ class Case:
 
     objective: Objective
     arguments: dict[str, Any]
-    places: dict[str, Any]
+    token_positions: dict[str, Any]
     reference: torch.Tensor
     flops: float
     rewards: dict[str, torch.Tensor]
 
 
-def case(name: str, packed: bool, network: Any, shape: Shape, given: argparse.Namespace, device: torch.device) -> Case:
+def case(name: str, packed: bool, model: Any, shape: Shape, flags: argparse.Namespace, device: torch.device) -> Case:
     objective = open_objective(name, {})
-    examples = [example(number, objective.views, shape, given.answer, packed) for number in range(given.batch_size)]
-    sequences = [sequence for made in examples for sequence in made.sequences]
+    examples = [example(number, objective.views, shape, flags.answer, packed) for number in range(flags.batch_size)]
+    sequences = [sequence for one in examples for sequence in one.sequences]
     arguments = on_device(collate(sequences, 0, packed), device)
-    layout = on_device(places(examples), device)
+    where = on_device(token_positions(examples), device)
     with torch.no_grad():
-        reference = network(**arguments).logp
+        reference = model(**arguments).logp
     language = sum(
         w.numel()
-        for name, w in network.get_decoder().named_parameters()
+        for name, w in model.get_decoder().named_parameters()
         if not {"lora", "embed"} & set(name.replace(".", "_").split("_"))
     )
-    head = network.get_output_embeddings().weight.numel()
-    vision = sum(weights.numel() for weights in network.model.vision_tower.parameters())
+    head = model.get_output_embeddings().weight.numel()
+    vision = sum(weights.numel() for weights in model.model.vision_tower.parameters())
     tokens, scored = int(arguments["inputs"]["attention_mask"].sum()), len(arguments["targets"])
     flops = 4.0 * (language * tokens + head * scored) + 2.0 * vision * shape.patches() * len(sequences)
-    rewards = {"mined_rejected": torch.zeros(len(examples), device=device)} if "mined_rejected" in layout else {}
-    return Case(objective, arguments, layout, reference, flops, rewards)
+    rewards = {"mined_rejected": torch.zeros(len(examples), device=device)} if "mined_rejected" in where else {}
+    return Case(objective, arguments, where, reference, flops, rewards)
 
 
-def step(network: Any, optimiser: torch.optim.Optimizer, timed: Case) -> float:
-    """One step; the loss."""
-    tokens = network(**timed.arguments)
-    scored = Scored(by_view(tokens.logp, timed.places), by_view(timed.reference, timed.places), timed.rewards)
+def step(model: Any, optimiser: torch.optim.Optimizer, timed: Case) -> float:
+    """The loss of one step."""
+    policy, reference = (
+        split_by_view(logp, timed.token_positions) for logp in (model(**timed.arguments).logp, timed.reference)
+    )
+    scored = Scored(policy, reference, timed.rewards)
     loss = timed.objective.loss(scored, timed.objective.config).per_pair.mean()
     loss.backward()
     optimiser.step()
@@ -151,16 +155,16 @@ def step(network: Any, optimiser: torch.optim.Optimizer, timed: Case) -> float:
     return float(loss.detach())
 
 
-def clock(network: Any, optimiser: torch.optim.Optimizer, timed: Case, steps: int) -> tuple[float, float]:
+def clock(model: Any, optimiser: torch.optim.Optimizer, timed: Case, steps: int) -> tuple[float, float]:
     """Seconds a step, and peak memory in GB."""
-    on_gpu = network.device.type == "cuda"
-    step(network, optimiser, timed)  # first calls set things up
+    on_gpu = model.device.type == "cuda"
+    step(model, optimiser, timed)  # first calls set things up
     if on_gpu:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
     begun = time.perf_counter()
     for _ in range(steps):
-        step(network, optimiser, timed)
+        step(model, optimiser, timed)
     if on_gpu:
         torch.cuda.synchronize()
     seconds = (time.perf_counter() - begun) / steps
@@ -180,34 +184,34 @@ def main() -> None:
     parser.add_argument("--peak-tflops", type=float, help="of the device in bfloat16; known for H100, H200, A100")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--out", type=Path)
-    given = parser.parse_args()
+    flags = parser.parse_args()
 
     torch.manual_seed(0)
-    device, shape, recipe = torch.device(given.device), SHAPES[given.shape], Recipe()
-    network = scoring(adaptation.without_dropout(build(shape, device, torch.bfloat16)))
-    trained = adaptation.with_lora(network, recipe.lora_r, recipe.lora_alpha, "random").train()
-    if given.gradient_checkpointing:
-        network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    device, shape, recipe = torch.device(flags.device), SHAPES[flags.shape], Recipe()
+    model = as_scoring_model(adaptation.without_dropout(build(shape, device, torch.bfloat16)))
+    trained = adaptation.with_lora(model, recipe.lora_r, recipe.lora_alpha, "random").train()
+    if flags.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     optimiser = torch.optim.AdamW([w for w in trained.parameters() if w.requires_grad], lr=recipe.learning_rate)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
-    peak = given.peak_tflops or next((rate for kind, rate in PEAK_TFLOPS.items() if kind in name), None)
+    peak = flags.peak_tflops or next((rate for kind, rate in PEAK_TFLOPS.items() if kind in name), None)
 
     cases = {
-        f"{objective} {layout}": case(objective, layout == "packed", network, shape, given, device)
-        for objective in given.objectives
-        for layout in given.layouts
+        f"{objective} {layout}": case(objective, layout == "packed", model, shape, flags, device)
+        for objective in flags.objectives
+        for layout in flags.layouts
     }
     order, taken = list(cases), {key: [] for key in cases}
-    for number in range(given.rounds):
+    for number in range(flags.rounds):
         for key in order[number % len(order) :] + order[: number % len(order)]:
-            taken[key].append(clock(trained, optimiser, cases[key], given.steps))
+            taken[key].append(clock(trained, optimiser, cases[key], flags.steps))
     rows = {}
     for key, rounds in taken.items():
         seconds = statistics.median(second for second, _ in rounds)
         rows[key] = {
-            "pairs_per_second": given.batch_size / seconds,
+            "pairs_per_second": flags.batch_size / seconds,
             "seconds_per_step": [second for second, _ in rounds],
-            "tokens_per_pair": int(cases[key].arguments["inputs"]["attention_mask"].sum()) / given.batch_size,
+            "tokens_per_pair": int(cases[key].arguments["inputs"]["attention_mask"].sum()) / flags.batch_size,
             "tflops": cases[key].flops / seconds / 1e12,
             "mfu": cases[key].flops / seconds / 1e12 / peak if peak else None,
             "peak_memory_gb": max(memory for _, memory in rounds) if device.type == "cuda" else None,
@@ -219,16 +223,16 @@ def main() -> None:
         "device": name,
         "peak_tflops": peak,
         "torch": torch.__version__,
-        "settings": {name: value for name, value in vars(given).items() if name != "out"},
+        "settings": {name: value for name, value in vars(flags).items() if name != "out"},
         "lora": {"r": recipe.lora_r, "alpha": recipe.lora_alpha},
         "parameters": sum(weights.numel() for weights in trained.parameters()),
         "rows": rows,
     }
     text = json.dumps(result, indent=1)
     print(text)
-    if given.out:
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(text + "\n")
+    if flags.out:
+        flags.out.parent.mkdir(parents=True, exist_ok=True)
+        flags.out.write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     HALBENCH_DATA=... python benchmarks/reports.py --rounds 3 --out benchmarks/results/reports.json
 
-Two folders of the same stored responses: thirty runs beside each other, and an ablation of 7 objectives x 4 seeds with its
-controls, in which every objective is tested against the base. Each run has its own answers flipped at random, so no two are alike.
+Two folders of the same stored responses: thirty separate runs, and an ablation of 7 objectives x 4 seeds with its controls, in
+which every objective is tested against the base. In each run other answers are flipped at random, so that no two are alike.
 """
 
 import argparse
@@ -27,13 +27,15 @@ SEEDS = 4
 
 
 def responses(source: Path, seed: int) -> str:
-    """The stored answers, a tenth of the yes and no among them flipped."""
+    """The stored answers with a tenth of all yes and no flipped."""
     rows = json.loads(source.read_text("utf-8"))
-    drawn = random.Random(seed)
-    flipped = {"Yes": "No", "No": "Yes"}
+    random_number = random.Random(seed).random
+    opposite = {"Yes": "No", "No": "Yes"}
     return json.dumps(
         [
-            row | {"response": flipped[row["response"]]} if row["response"] in flipped and drawn.random() < 0.1 else row
+            row | {"response": opposite[row["response"]]}
+            if row["response"] in opposite and random_number() < 0.1
+            else row
             for row in rows
         ]
     )
@@ -50,7 +52,7 @@ def score(source: Path, folder: Path, seed: int) -> None:
 
 
 def runs(root: Path) -> Iterator[tuple[Path, Path]]:
-    """(run alone, its place in the ablation) of all thirty."""
+    """(folder of the run alone, folder of the run in the ablation) for all thirty."""
     yield root / "runs/model_0", root / "ablation/base/run"
     yield root / "runs/model_1", root / "ablation/truncated/run"
     cells = [(objective, seed) for objective in OBJECTIVES for seed in range(SEEDS)]
@@ -59,7 +61,7 @@ def runs(root: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def training(folder: Path, objective: str, seed: int) -> None:
-    """What `halbench train` leaves of 300 steps, as far as reports read it."""
+    """The files of `halbench train` that reports read, for 300 steps."""
     folder.mkdir(parents=True)
     steps = [{"step": step, "loss": 0.7 / step, "margin": 0.01 * step, "grad_norm": 1.0} for step in range(1, 301)]
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in steps))
@@ -94,8 +96,8 @@ def main() -> None:
         }
         timed: dict[str, list[tuple[float, float]]] = {name: [] for name in folders}
         for _ in range(options.rounds):
-            for name, given in folders.items():
-                timed[name].append(measure(["report", "all", *given, "-o", str(root / "out" / name)]))
+            for name, paths in folders.items():
+                timed[name].append(measure(["report", "all", *paths, "-o", str(root / "out" / name)]))
         changes = (root / "out/ablation/ablation_amber_change.md").read_text().replace("\\", "")
         assert all(objective in changes for objective in OBJECTIVES), "every objective is tested against the base"
         rows = {

@@ -1,8 +1,8 @@
-"""Seconds and memory of `halbench score` and `--help` as whole processes, interleaved, against what they may take.
+"""Seconds and memory of `halbench score` and `--help` as whole processes, interleaved, against their limits.
 
     HALBENCH_DATA=... python benchmarks/scoring.py --rounds 5 --out benchmarks/results/scoring.json
 
-Each command runs once per round, so that a busy moment of the machine hits all of them; medians and minima are kept.
+Each command runs once per round, so that a busy moment of the machine affects all of them; medians and minima are kept.
 """
 
 import argparse
@@ -28,10 +28,10 @@ def commands(data: Path) -> dict[str, tuple[list[str], float, float]]:
 
 def measure(arguments: list[str]) -> tuple[float, float]:
     """(seconds, peak MB) of one process. The peak is that of the child alone: wait4 gives its own usage."""
-    begun = time.perf_counter()
+    start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "halbench", *arguments], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     if status:
         sys.exit(f"halbench {' '.join(arguments)} failed with status {status}")
     unit = 2**20 if sys.platform == "darwin" else 2**10
@@ -44,9 +44,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     timed: dict[str, list[tuple[float, float]]] = {}
-    chosen = commands(Path(os.environ["HALBENCH_DATA"]))
+    limits = commands(Path(os.environ["HALBENCH_DATA"]))
     for _ in range(options.rounds):
-        for name, (arguments, _, _) in chosen.items():
+        for name, (arguments, _, _) in limits.items():
             timed.setdefault(name, []).append(measure(arguments))
     rows = {}
     for name, runs in timed.items():
@@ -55,8 +55,8 @@ def main() -> None:
             "median_s": round(statistics.median(seconds), 2),
             "least_s": round(min(seconds), 2),
             "peak_mb": round(max(run[1] for run in runs)),
-            "allowed_s": chosen[name][1],
-            "allowed_mb": chosen[name][2],
+            "allowed_s": limits[name][1],
+            "allowed_mb": limits[name][2],
         }
         print(name, rows[name])
     load = os.getloadavg()[0]

@@ -1,10 +1,11 @@
-"""How figures look: colours that colour-blind readers tell apart, markers and lines that differ as well, light and dark.
+"""How figures look: colours that colour-blind readers can distinguish, different markers and lines, a light and a dark theme.
 
-No state of pyplot is touched, so figures may be drawn anywhere. Text stays text in SVG; the same figure gives the same bytes.
+No state of pyplot is touched, so figures can be drawn in any thread. Text stays text in SVG; the same figure gives the same
+bytes.
 """
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ try:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 except ModuleNotFoundError as error:
     raise MissingExtra(f"figures need: pip install 'halbench[reports]' (no module '{error.name}')") from error
 
@@ -41,7 +43,7 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Look:
-    """How one run or objective is drawn, in every figure alike."""
+    """How one run or objective is drawn, the same in every figure."""
 
     colour: str
     marker: str
@@ -49,18 +51,43 @@ class Look:
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
-    """Each name's look, by its place."""
+    """A look for each name, by its position."""
     return {
         name: Look(
-            PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)], LINES[place // len(PALETTE) % len(LINES)]
+            PALETTE[index % len(PALETTE)], MARKERS[index % len(MARKERS)], LINES[index // len(PALETTE) % len(LINES)]
         )
-        for place, name in enumerate(names)
+        for index, name in enumerate(names)
     }
+
+
+def mark(look: Look) -> Line2D:
+    """A look's entry in a legend, without a line."""
+    size = 9 if look.marker == "*" else 6
+    return Line2D([], [], color=look.colour, marker=look.marker, linestyle="none", markersize=size)
+
+
+def legend_columns(labels: Iterable[str], width: float) -> int:
+    """How many columns of a legend fit into this width in inches."""
+    longest = max(map(len, labels), default=0)
+    return max(1, int(width / (0.5 + 0.065 * longest)))
+
+
+def add_legend(figure: Figure, handles: Mapping[str, Any]) -> None:
+    """One legend for the whole figure, below its plots. handles: by label."""
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=legend_columns(handles, figure.get_figwidth()),
+        frameon=False,
+        handletextpad=0.5,
+        columnspacing=1.4,
+    )
 
 
 @contextmanager
 def themed(theme: Theme) -> Iterator[None]:
-    """Settings of a theme while a figure is drawn."""
+    """Matplotlib's settings for a theme, while a figure is drawn."""
     ink, soft = INK[theme], SOFT[theme]
     colours: dict[Any, Any] = {
         "text.color": ink,
@@ -85,7 +112,7 @@ def canvas(width: float, height: float) -> Figure:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as one SVG document, always the same bytes."""
+    """The figure as an SVG document."""
     file = io.StringIO()
     with matplotlib.rc_context(STYLE):
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
@@ -93,7 +120,7 @@ def svg(figure: Figure) -> str:
 
 
 def png(figure: Figure, dpi: int) -> bytes:
-    """The figure as pixels, on white."""
+    """The figure as a PNG on a white background."""
     file = io.BytesIO()
     figure.set_facecolor("white")
     figure.set_dpi(dpi)

@@ -1,26 +1,26 @@
-"""From folders to files: reads, builds the kinds asked for, writes. What `halbench report` does."""
+"""From folders to files: reads runs, builds the kinds of report, writes them. What `halbench report` does."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from halbench import plugins
 from halbench.errors import InputError, did_you_mean
-from reports.arms import check_baseline
-from reports.frame import read_folders
-from reports.page import Made, page
-from reports.types import NothingToShow, Options, Page, Reading
-from reports.write import FORMATS, OF_FIGURES, OF_TABLES, save, write
+from reports.page import Parts, page
+from reports.reading import read_folders
+from reports.run_groups import check_baseline
+from reports.types import NothingToShow, Options, Page, ReportInput
+from reports.write import FIGURE_FORMATS, FORMATS, TABLE_FORMATS, save, write
 
 KINDS = "reports.kinds"
 ALL = "all"
-IN_ORDER = ("ablation", "leaderboard", "intervals", "trade_off", "breakdown", "training_curves", "samples")
-BESIDE_THE_PAGE = ("html", "md", "tex")
+FORMATS_OF_ALL = ("html", "md", "tex")
 
 
 @dataclass(frozen=True)
 class Report:
-    """written: files, the page first. notes: what was left out and why, a line each."""
+    """written: files, the page first. notes: one line for everything that was left out, with the reason."""
 
     written: Sequence[Path]
     notes: Sequence[str]
@@ -29,58 +29,59 @@ class Report:
 def report(
     kind: str, folders: Sequence[Path], options: Options, formats: Sequence[str], out: Path, title: str
 ) -> Report:
-    """Build one kind, or all of them, and write it in these formats ([]: the kind's own default)."""
+    """Build one kind, or all of them, and write it in these formats ([]: the default ones)."""
     for name in formats:
         if name not in FORMATS:
             raise InputError(f"--format {name}{did_you_mean(name, FORMATS)}")
-    wanted = kinds() if kind == ALL else [kind]
-    modules = {name: plugins.load(KINDS, name) for name in wanted}
+    modules = all_kinds() if kind == ALL else {kind: plugins.load(KINDS, kind)}
     reading = read_folders(folders)
-    notes = [f"left out: {line}" for line in reading.skipped] + [f"shown apart: {line}" for line in reading.apart]
+    notes = [f"left out: {line}" for line in reading.skipped]
+    notes += [f"in separate tables: {line}" for line in reading.incomparable]
     if not reading.runs and not reading.trainings:
         return Report([], [*notes, "nothing is left to report on"])
     check_baseline(reading, options)
-    sections: dict[str, Made] = {}
+    sections: dict[str, Parts] = {}
     for name, module in modules.items():
+        section, build = plugins.required(module, "TITLE", "build")
         try:
-            sections[module.TITLE] = module.build(reading, options)
+            sections[section] = build(reading, options)
         except NothingToShow as reason:
             notes.append(f"{name}: nothing to show: {reason}")
     if not sections:
         return Report([], notes)
     written = write_all(kind, reading, sections, formats, out, title)
-    unmade = [name for name in formats if not any(path.suffix == f".{name}" for path in written)]
-    if unmade:
+    missing = [name for name in formats if not any(path.suffix == f".{name}" for path in written)]
+    if missing:
         notes.append(
-            f"{kind}: made nothing as {', '.join(unmade)}; tables are written as {', '.join(OF_TABLES)}, figures as "
-            f"{', '.join(OF_FIGURES)}, all of them as html, pages of samples only so"
+            f"{kind}: no {', '.join(missing)} file was written; tables can be {', '.join(TABLE_FORMATS)} or html, figures "
+            f"{', '.join(FIGURE_FORMATS)} or html, samples only html"
         )
     return Report(written, notes)
 
 
-def kinds() -> list[str]:
-    """All kinds, in the order of a page."""
-    known = plugins.names(KINDS)
-    return [name for name in IN_ORDER if name in known] + [name for name in known if name not in IN_ORDER]
+def all_kinds() -> dict[str, ModuleType]:
+    """The modules of all kinds by name, in the order of the page (ORDER)."""
+    modules = {name: plugins.load(KINDS, name) for name in plugins.names(KINDS)}
+    return dict(sorted(modules.items(), key=lambda module: getattr(module[1], "ORDER", float("inf"))))
 
 
 def write_all(
-    kind: str, reading: Reading, sections: Mapping[str, Made], formats: Sequence[str], out: Path, title: str
+    kind: str, reading: ReportInput, sections: Mapping[str, Parts], formats: Sequence[str], out: Path, title: str
 ) -> list[Path]:
-    """The page, where html is among the formats, and then every table and figure as a file of its own."""
-    asked = list(formats) or list(BESIDE_THE_PAGE if kind == ALL else ("html",))
-    made = [one for section in sections.values() for one in section]
+    """Write the page, if html is among the formats, and then each table and figure to its own file."""
+    chosen = list(formats) or list(FORMATS_OF_ALL if kind == ALL else ("html",))
+    parts = [part for section in sections.values() for part in section]
     written = []
     name = "report" if kind == ALL else Path(kind).stem
-    pages = [one for one in made if isinstance(one, Page)]
-    if "html" in asked:
-        documents = {name: page(title, reading, sections)} if len(pages) < len(made) else {}
-        if not documents:  # pages need none around them
-            documents = {name if len(pages) == 1 else one.name: one.html for one in pages}
+    pages = [part for part in parts if isinstance(part, Page)]
+    if "html" in chosen:
+        documents = {name: page(title, reading, sections)} if len(pages) < len(parts) else {}
+        if not documents:  # nothing but pages of samples: each is a file of its own
+            documents = {name if len(pages) == 1 else part.name: part.html for part in pages}
         for stem, html in documents.items():
             write(out / f"{stem}.html", html)
             written.append(out / f"{stem}.html")
-    rest = [name for name in asked if name != "html"]
-    # Beside a page of everything the figures are in it already; tables are what goes into a paper.
-    tables_only = [name for name in rest if name in OF_TABLES] if kind == ALL and not formats else rest
-    return [*written, *save(made, tables_only, out)]
+    others = [name for name in chosen if name != "html"]
+    # The page of everything already contains the figures; tables are also wanted for papers.
+    separate = [name for name in others if name in TABLE_FORMATS] if kind == ALL and not formats else others
+    return [*written, *save(parts, separate, out)]

@@ -1,4 +1,4 @@
-"""Small copies of images, as addresses that a page carries within itself."""
+"""Small copies of images as data URLs, so that a page contains them."""
 
 import base64
 import io
@@ -8,15 +8,16 @@ EDGE, QUALITY = 320, 70
 
 
 def thumbnail(path: Path) -> str | None:
-    """A JPEG of at most EDGE pixels as a data address; None where there is no image, or none that can be read."""
+    """A JPEG with sides of at most EDGE pixels as a data URL; None if the file is missing or cannot be read as an image."""
     from PIL import Image
 
+    from halbench.models.images import open_image
+
     try:
-        with Image.open(path) as file:
-            image = file.convert("RGB")  # as models see it, EXIF's rotation left out
-    except Exception:  # decoders of damaged files raise nearly anything
+        image = open_image(path)
+    except Exception:  # decoders raise almost anything for a damaged file
         return None
-    if max(image.size) < EDGE // 2:  # drawn scenes: their pixels stay sharp
+    if max(image.size) < EDGE // 2:  # drawn scenes: keep their pixels sharp
         scale = EDGE // 2 // max(image.size) + 1
         image = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
     image.thumbnail((EDGE, EDGE))

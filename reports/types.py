@@ -1,19 +1,22 @@
-"""What reports are made of: what was read from folders, and the tables, figures and pages that kinds make of it.
+"""What reports are made of: what was read from folders, and the tables, figures and pages built from it.
 
 A kind is a module of `reports/kinds/`; its file name is its name:
 
     TITLE = "Ablation"
-    def build(reading: Reading, options: Options) -> list[Table | Figure | Page]: ...
+    ORDER = 10  # where it comes in `report all`; a kind without it comes last
+    def build(reading: ReportInput, options: Options) -> list[Table | Figure | Page]: ...
 
-It is pure: no files are written and nothing is printed. One that has nothing to show raises `NothingToShow` with the reason.
-Numbers stay unrounded fractions or native units; rounding, arrows, bold and marks are the writers' (reports/write.py).
+`build` is pure: it writes no files and prints nothing. It raises `NothingToShow` with the reason if it has nothing to show.
+Numbers stay unrounded fractions or native units; reports/write.py rounds them and adds arrows, bold and marks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from halbench.folders.ablation import Role
+from halbench.statistics.resampling import STANDARD, Resampling
 from halbench.types import Better, Unit
 
 if TYPE_CHECKING:
@@ -24,82 +27,94 @@ Theme = Literal["light", "dark"]
 
 
 class NothingToShow(Exception):
-    """A kind has no table or figure for what was read; the message says why and what would give one."""
+    """A kind has no table or figure for what was read; the message says why, and what it needs."""
 
 
 @dataclass(frozen=True)
-class ReadRun:
-    """One run folder. name: unique among all that was read. training: the training folder that its model came from.
-
-    objective, seed, learning_rate, pairs_hash: of that training; None where the model was not trained by us. settings: all
-    that shaped it but the seed.
-    role: "base" and "truncated" are the controls of an ablation, "cell" what it trained, "run" everything else.
-    """
+class LoadedRun:
+    """One complete run folder. name: unique in this report. role: "base" and "truncated" are the controls of an ablation,
+    "cell" one of its trained models, "run" any other run. training: the training of its model, None if halbench did not
+    train it; objective, seed, learning_rate, pairs_hash and settings are those of the training."""
 
     name: str
     path: Path
     suite: str
     signature: str
     manifest: Mapping[str, Any]
-    role: Literal["run", "base", "truncated", "cell"] = "run"
-    training: Path | None = None
-    objective: str | None = None
-    seed: int | None = None
-    learning_rate: float | None = None
-    pairs_hash: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    role: Role = "run"
+    training: "LoadedTraining | None" = None
+
+    @property
+    def objective(self) -> str | None:
+        return self.training.objective if self.training else None
+
+    @property
+    def seed(self) -> int | None:
+        return self.training.seed if self.training else None
+
+    @property
+    def learning_rate(self) -> float | None:
+        return self.training.learning_rate if self.training else None
+
+    @property
+    def pairs_hash(self) -> str | None:
+        return self.training.pairs_hash if self.training else None
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.training.settings if self.training else {}
 
 
 @dataclass(frozen=True)
-class ReadTraining:
-    """One training folder: its record (training.json) and its log, a row per step. settings: see ReadRun."""
+class LoadedTraining:
+    """One complete training; see TrainingRecord in halbench/folders/training.py. settings: its `method`. log: one row per
+    step. position: its index among the cells of an ablation, None outside of one."""
 
     name: str
     path: Path
+    position: int | None
     objective: str
     seed: int
     learning_rate: float
     pairs_hash: str
     settings: Mapping[str, Any]
-    record: Mapping[str, Any]
+    result: str | None
     log: "pd.DataFrame"
 
 
 @dataclass(frozen=True)
-class Reading:
-    """All that was found in the folders given. results: the tidy frame of reports/frame.py. skipped: a clear line for each
-    folder that was left out. apart: a clear line for each set of runs that cannot stand beside another, with what differs."""
+class ReportInput:
+    """Everything read from the folders. results: the tidy frame of reports/reading.py. skipped: one line for each folder
+    that was left out, with the reason. incomparable: one line for each set of runs that cannot share a table with another,
+    with what differs."""
 
-    runs: Sequence[ReadRun]
-    trainings: Sequence[ReadTraining]
+    runs: Sequence[LoadedRun]
+    trainings: Sequence[LoadedTraining]
     results: "pd.DataFrame"
     skipped: Sequence[str]
-    apart: Sequence[str]
+    incomparable: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user says of a report. baseline: name of the run (or of its objective) that others are compared with.
-    suite_file: of a suite of the user's own. data, images: where the suites' data and images are, None for the default. samples: most that one page of samples holds.
-    level, resamples, seed: of the paired tests."""
+    """A user's choices for a report. baseline: name of the run, or objective, that others are compared with. suite_file:
+    file of the user's own suite. samples: largest number of samples on one page. data, images: folders of the suites' data
+    and images, None for the default ones. resampling: of the paired tests."""
 
     baseline: str | None = None
     suite_file: str | None = None
     samples: int = 300
     data: Path | None = None
     images: Path | None = None
-    level: float = 0.95
-    resamples: int = 10_000
-    seed: int = 0
+    resampling: Resampling = STANDARD
 
 
 @dataclass(frozen=True)
 class Column:
-    """How one displayed column is made of the frame's columns; the names below are columns of the frame.
+    """One displayed column. source, low, high, lowest, highest and mark name columns of the table's frame.
 
-    kind: "text", "value", "difference" or "count". unit, better: fixed, or None where the frame's own columns
-    "unit" and "better" tell them row by row. low, high: interval, shown with the value. lowest, highest: of several seeds.
-    mark: text set behind the value.
+    unit, better: those of the whole column, or None if the frame's columns "unit" and "better" give them row by row.
+    low, high: interval, shown with the value. lowest, highest: range over seeds. mark: text shown after the value.
     """
 
     label: str
@@ -116,9 +131,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """name: file name without ending. note: what it means, in a sentence or a few. frame: all raw numbers, as the CSV has them.
-    group: column of the frame at whose changes a rule is drawn. apart: a column of booleans; True rows (published ones)
-    are set in another way."""
+    """name: file name without ending. note: what the table means, in a few sentences. frame: all numbers unrounded, as in the
+    CSV. group: column of the frame; a rule is drawn where its value changes. italic: column of booleans; rows with True
+    (published results) are in italics."""
 
     name: str
     title: str
@@ -126,12 +141,12 @@ class Table:
     frame: "pd.DataFrame"
     columns: Sequence[Column]
     group: str | None = None
-    apart: str | None = None
+    italic: str | None = None
 
 
 @dataclass(frozen=True)
 class Figure:
-    """draw(theme) -> a matplotlib figure that the caller closes. note: what is to be seen, with n and what the bars are."""
+    """draw(theme) -> a matplotlib figure. note: the caption, which says what bars and bands are."""
 
     name: str
     title: str
@@ -141,7 +156,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of its own. html: a whole self-contained document."""
+    """A page of its own. html: a complete, self-contained document."""
 
     name: str
     title: str

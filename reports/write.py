@@ -1,7 +1,7 @@
 """Tables and figures as files: Markdown, LaTeX (booktabs), CSV, HTML, SVG and PNG.
 
-Rounding, arrows and marks happen here and nowhere earlier. The CSV holds the frame as it is and reads back to the same one.
-Everything that comes from models or users is text: it is escaped for where it goes.
+Numbers are rounded here and nowhere earlier. The CSV contains the frame as it is and reads back to the same one.
+Everything that comes from models or users is text: it is escaped for each format.
 """
 
 import html
@@ -14,26 +14,28 @@ from typing import Any
 import pandas as pd
 
 from halbench.errors import InputError
-from halbench.formatting import DIGITS
+from halbench.files.writing import replacing
+from halbench.terminal.formatting import DIGITS
 from halbench.types import Unit
 from reports.types import Column, Figure, Page, Table
 
-OF_TABLES = ("md", "tex", "csv")
-OF_FIGURES = ("svg", "png")
-FORMATS = ("html", *OF_TABLES, *OF_FIGURES)
-NOTHING = "–"
+TABLE_FORMATS = ("md", "tex", "csv")
+FIGURE_FORMATS = ("svg", "png")
+FORMATS = ("html", *TABLE_FORMATS, *FIGURE_FORMATS)
+MISSING = "–"
 DPI = 200
-WIDE = 5  # numeric columns above which intervals stand below their values in HTML
+WIDE = 5
+"""Number of numeric columns above which HTML shows intervals below their values."""
 
 
-def save(made: Sequence[Table | Figure | Page], formats: Iterable[str], folder: Path) -> list[Path]:
-    """Write what is made in the formats that suit it; the files written."""
+def save(parts: Sequence[Table | Figure | Page], formats: Iterable[str], folder: Path) -> list[Path]:
+    """Write each part in those of the formats that it has; returns the files written."""
     written = []
-    for one in made:
+    for part in parts:
         for kind in formats:
-            content = content_of(one, kind)
+            content = content_of(part, kind)
             if content is not None:
-                path = folder / f"{one.name}.{kind}"
+                path = folder / f"{part.name}.{kind}"
                 write(path, content)
                 written.append(path)
     return written
@@ -42,26 +44,24 @@ def save(made: Sequence[Table | Figure | Page], formats: Iterable[str], folder: 
 def write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all, with the folders above it."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
-        partial.replace(path)
+        with replacing(path) as partial:
+            partial.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "replace"))
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}). Choose another --out") from error
 
 
-def content_of(made: Table | Figure | Page, kind: str) -> str | bytes | None:
-    """What a file of this kind holds; None where the two do not go together."""
-    if isinstance(made, Table):
+def content_of(part: Table | Figure | Page, kind: str) -> str | bytes | None:
+    """The content of the part's file in this format; None if it has no such format."""
+    if isinstance(part, Table):
         writers = {"md": markdown, "tex": latex, "csv": csv}
-        return writers[kind](made) if kind in writers else None
-    if isinstance(made, Figure):
-        return drawn(made, kind) if kind in OF_FIGURES else None
-    return made.html if kind == "html" else None
+        return writers[kind](part) if kind in writers else None
+    if isinstance(part, Figure):
+        return draw(part, kind) if kind in FIGURE_FORMATS else None
+    return part.html if kind == "html" else None
 
 
-def drawn(figure: Figure, kind: str) -> str | bytes:
-    """A figure for paper: on white."""
+def draw(figure: Figure, kind: str) -> str | bytes:
+    """A figure for print, in the light theme."""
     from reports import figures
 
     drawing = figure.draw("light")
@@ -73,37 +73,37 @@ def drawn(figure: Figure, kind: str) -> str | bytes:
 
 
 def cell(column: Column, row: Any) -> str:
-    """What stands in a cell, without markup. row: mapping of the frame's columns."""
+    """The text of a cell, without markup. row: column of the frame -> value."""
     value = row[column.source]
-    if missing(value):
-        return NOTHING
+    if is_missing(value):
+        return MISSING
     if column.kind == "text":
         return str(value)
     if column.kind == "count":
         return f"{int(value):,}"
     text = number(value, column.unit or row["unit"], column.kind == "difference")
-    if column.mark is not None and not missing(row[column.mark]):
+    if column.mark is not None and not is_missing(row[column.mark]):
         text += str(row[column.mark])
-    text += between(column, row, (column.low, column.high), " [", ", ", "]")
-    return text + between(column, row, (column.lowest, column.highest), " (", "–", ")")
+    text += bracketed(column, row, (column.low, column.high), " [", ", ", "]")
+    return text + bracketed(column, row, (column.lowest, column.highest), " (", "–", ")")
 
 
-def between(column: Column, row: Any, names: tuple[str | None, str | None], begin: str, middle: str, end: str) -> str:
-    """Two bounds in their brackets; "" where there are none."""
+def bracketed(column: Column, row: Any, names: tuple[str | None, str | None], begin: str, middle: str, end: str) -> str:
+    """Two bounds in brackets; "" if either is missing."""
     bounds = [row[name] for name in names if name is not None]
-    if not bounds or any(map(missing, bounds)):
+    if not bounds or any(map(is_missing, bounds)):
         return ""
     unit: Unit = column.unit or row["unit"]
     return begin + middle.join(number(bound, unit, column.kind == "difference") for bound in bounds) + end
 
 
-def missing(value: Any) -> bool:
-    """None, and what pandas makes of it."""
+def is_missing(value: Any) -> bool:
+    """Whether a value is None, or what pandas turns None into."""
     return value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA
 
 
 def number(value: float, unit: Unit, sign: bool = False) -> str:
-    """A fraction in percent without its sign, which stands in the heading."""
+    """A rounded number; a fraction in percent, without the % sign, which is in the heading."""
     rounded = round(100 * value if unit == "fraction" else value, DIGITS[unit]) + 0.0
     return f"{rounded:{'+' if sign else ''}.{DIGITS[unit]}f}".replace("-", "−")
 
@@ -112,19 +112,19 @@ def rows_of(table: Table) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.frame.to_dict("records")]
 
 
-def numeric(column: Column) -> bool:
+def is_numeric(column: Column) -> bool:
     return column.kind != "text"
 
 
-def begins(table: Table, rows: Sequence[dict[str, Any]], place: int) -> bool:
-    """Whether a new group of rows begins here."""
-    if not table.group or place == 0:
+def starts_group(table: Table, rows: Sequence[dict[str, Any]], index: int) -> bool:
+    """Whether a new group of rows begins at this row."""
+    if not table.group or index == 0:
         return False
-    return bool(rows[place][table.group] != rows[place - 1][table.group])
+    return bool(rows[index][table.group] != rows[index - 1][table.group])
 
 
-def is_apart(table: Table, row: dict[str, Any]) -> bool:
-    return bool(table.apart and row[table.apart])
+def is_italic(table: Table, row: dict[str, Any]) -> bool:
+    return bool(table.italic and row[table.italic])
 
 
 # --- formats
@@ -136,31 +136,30 @@ def csv(table: Table) -> str:
 
 
 def markdown(table: Table) -> str:
-    """A pipe table with title and note; rows set apart are in italics."""
+    """A pipe table with title and note."""
     head = [markdown_text(column.label) for column in table.columns]
-    sides = ["---:" if numeric(column) else "---" for column in table.columns]
-    lines = [f"### {markdown_text(table.title)}", "", line_of(head), line_of(sides)]
+    alignment = ["---:" if is_numeric(column) else "---" for column in table.columns]
+    lines = [f"### {markdown_text(table.title)}", "", pipe_row(head), pipe_row(alignment)]
     for row in rows_of(table):
         cells = [markdown_text(cell(column, row)) for column in table.columns]
-        lines.append(
-            line_of([f"*{text}*" if text.strip() else text for text in cells] if is_apart(table, row) else cells)
-        )
+        if is_italic(table, row):
+            cells = [f"*{text}*" if text.strip() else text for text in cells]
+        lines.append(pipe_row(cells))
     return "\n".join([*lines, "", markdown_text(table.note), ""])
 
 
-def line_of(cells: Iterable[str]) -> str:
+def pipe_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 def markdown_text(text: str) -> str:
     """Text that Markdown shows as it is, on one line."""
-    flat = " ".join(text.split())
-    return re.sub(r"([\\`*_\[\]<>|~#$])", r"\\\1", flat).replace("&", "&amp;")
+    return re.sub(r"([\\`*_\[\]<>|~#$])", r"\\\1", " ".join(text.split())).replace("&", "&amp;")
 
 
 def latex(table: Table) -> str:
-    """A table environment as wide as the text; needs booktabs and graphicx. Rows set apart are in italics."""
-    sides = "".join("r" if numeric(column) else "l" for column in table.columns)
+    """A table environment as wide as the text; needs booktabs and graphicx."""
+    alignment = "".join("r" if is_numeric(column) else "l" for column in table.columns)
     rows = rows_of(table)
     lines = [
         r"\begin{table}[t]",
@@ -168,16 +167,16 @@ def latex(table: Table) -> str:
         rf"\caption{{{latex_text(table.title)}. {latex_text(table.note)}}}",
         rf"\label{{tab:{table.name}}}",
         r"\resizebox{\linewidth}{!}{%",
-        rf"\begin{{tabular}}{{{sides}}}",
+        rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
         " & ".join(latex_text(column.label) for column in table.columns) + r" \\",
         r"\midrule",
     ]
-    for place, row in enumerate(rows):
-        if begins(table, rows, place):
+    for index, row in enumerate(rows):
+        if starts_group(table, rows, index):
             lines.append(r"\midrule")
         cells = [latex_text(cell(column, row)) for column in table.columns]
-        lines.append(" & ".join(rf"\textit{{{text}}}" if is_apart(table, row) else text for text in cells) + r" \\")
+        lines.append(" & ".join(rf"\textit{{{text}}}" if is_italic(table, row) else text for text in cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}", ""])
 
 
@@ -189,7 +188,7 @@ LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    "[": "{[}",  # behind \\ a bracket would be read as an option
+    "[": "{[}",  # after \\ a bracket would be read as an option
     "]": "{]}",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
@@ -212,49 +211,49 @@ LATEX = {
 
 
 def latex_text(text: str) -> str:
-    """Text that pdfLaTeX shows as it is; a letter that it has no glyph for by its code point."""
+    """Text that pdfLaTeX shows as it is; letters for which it has no glyph appear as code points."""
     return "".join(
-        LATEX.get(char) or (char if char.isascii() or latin(char) else f"U+{ord(char):04X}") for char in flat(text)
+        LATEX.get(char) or (char if char.isascii() or is_latin(char) else f"U+{ord(char):04X}")
+        for char in one_line(text)
     )
 
 
-def flat(text: str) -> str:
-    """On one line, without control characters."""
+def one_line(text: str) -> str:
+    """The text on one line, without control characters."""
     return " ".join("".join(char if char.isprintable() or char.isspace() else " " for char in text).split())
 
 
-def latin(char: str) -> bool:
+def is_latin(char: str) -> bool:
     """Whether LaTeX's T1 encoding has the letter."""
     return "À" <= char <= "ÿ" and char not in "÷"
 
 
 def html_table(table: Table) -> str:
-    """A <table>; the caption is the note."""
+    """A <table> without title and note."""
     rows = rows_of(table)
-    head = "".join(f'<th scope="col"{side(column)}>{html.escape(column.label)}</th>' for column in table.columns)
+    head = "".join(f'<th scope="col"{html_class(column)}>{html.escape(column.label)}</th>' for column in table.columns)
     body = []
-    for place, row in enumerate(rows):
-        classes = [
-            name for name, holds in (("group", begins(table, rows, place)), ("apart", is_apart(table, row))) if holds
-        ]
+    for index, row in enumerate(rows):
+        flags = {"group": starts_group(table, rows, index), "italic": is_italic(table, row)}
+        classes = [name for name, applies in flags.items() if applies]
         cells = "".join(
-            f"<{tag(number)}{side(column)}>{html_cell(column, row)}</{tag(number).split()[0]}>"
+            f"<{tag(number)}{html_class(column)}>{html_cell(column, row)}</{tag(number).split()[0]}>"
             for number, column in enumerate(table.columns)
         )
         body.append(f'<tr class="{" ".join(classes)}">{cells}</tr>' if classes else f"<tr>{cells}</tr>")
-    wide = ' class="wide"' if sum(map(numeric, table.columns)) > WIDE else ""
+    wide = ' class="wide"' if sum(map(is_numeric, table.columns)) > WIDE else ""
     return f"<table{wide}><thead><tr>{head}</tr></thead><tbody>\n{chr(10).join(body)}\n</tbody></table>"
 
 
-def tag(place: int) -> str:
-    return 'th scope="row"' if place == 0 else "td"
+def tag(column_number: int) -> str:
+    return 'th scope="row"' if column_number == 0 else "td"
 
 
-def side(column: Column) -> str:
-    return ' class="number"' if numeric(column) else ""
+def html_class(column: Column) -> str:
+    return ' class="number"' if is_numeric(column) else ""
 
 
 def html_cell(column: Column, row: dict[str, Any]) -> str:
-    """The cell, its interval and mark set smaller."""
+    """The cell, its interval in smaller type."""
     text = html.escape(cell(column, row))
-    return re.sub(r" ([\[(][^\])]*[\])])", r' <span class="interval">\1</span>', text) if numeric(column) else text
+    return re.sub(r" ([\[(][^\])]*[\])])", r' <span class="interval">\1</span>', text) if is_numeric(column) else text

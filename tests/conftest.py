@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from in_process import run_in_process
 
-from halbench.datasets import Data
+from halbench.data.datasets import Data
 
 if os.environ.get("HALBENCH_DATA"):
     # Some tests run the command line in another folder, where a relative path would mean another place.
@@ -25,10 +25,14 @@ def data() -> Data:
 
 @pytest.fixture
 def halbench(tmp_path: Path):
-    """Run the command line in the test's own folder: halbench("score", ...) -> CompletedProcess with text output."""
+    """Call the command line in the test's own folder: halbench("score", ...) -> CompletedProcess with text output.
 
-    def call(*arguments: object, timeout: float = 120, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "halbench", *map(str, arguments)]
-        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout)
+    It runs in the test's process, which saves the seconds of starting one.
+    """
+
+    def call(*arguments: object, cwd: Path = tmp_path) -> subprocess.CompletedProcess[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(cwd)
+            return run_in_process(*arguments)
 
     return call

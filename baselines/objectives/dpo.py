@@ -9,7 +9,7 @@ smoothing (conservative DPO).
 from dataclasses import dataclass
 from math import log
 
-from baselines.preference_terms import Order, preference
+from baselines.losses.preference_terms import Order, preference
 from baselines.types import Loss, Scored
 
 VIEWS = ("chosen", "rejected")
@@ -17,7 +17,8 @@ VIEWS = ("chosen", "rejected")
 
 @dataclass(frozen=True)
 class Config:
-    """beta: 0.1, the practice with vision-language models (mDPO, section 4.1). label_smoothing: 0 is the paper's loss."""
+    """beta: 0.1, the practice with vision-language models (mDPO, section 4.1). label_smoothing: 0 is the paper's
+    loss."""
 
     beta: float = 0.1
     label_smoothing: float = 0.0

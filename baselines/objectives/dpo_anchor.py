@@ -1,4 +1,4 @@
-"""DPO with mDPO's anchor and without its image term: the control that tells what the altered image adds.
+"""DPO with mDPO's anchor and without its image term: the control that shows what the altered image adds.
 
     L = -log sigmoid(beta (D_w - D_l)) - log sigmoid(beta D_w - delta)
 
@@ -8,7 +8,7 @@ Source: the ablation "no image term" of mDPO (arXiv 2406.11839, table 3).
 from dataclasses import dataclass
 from math import exp, log1p
 
-from baselines.preference_terms import Order, anchor, preference, sum_of
+from baselines.losses.preference_terms import Order, anchor, preference, sum_of
 from baselines.types import Loss, Scored
 
 VIEWS = ("chosen", "rejected")

@@ -1,23 +1,23 @@
 """MBPO, our reading: GRPO on offline pairs whose rejected answer was mined by an attack, and on online groups.
 
     offline  the pair (y_w, y_l) is a group of two with rewards (2, 0)
-    online   G answers of the policy to a closed question, rewarded by verification
+    online   G answers of the policy to a closed question, with verified rewards
     L = L_offline + lambda L_online
 
-Source: arXiv 2506.08022, of which only the idea and the reward 2 are known: the authors' repository holds no code. Ours:
-GRPO's normalisation, its clip and KL weight, lambda, and how y_l is mined (views/mined_rejected).
+Source: arXiv 2506.08022, of which only the idea and the reward 2 are known: the authors' repository contains no code.
+Ours: GRPO's normalisation, its clip and KL weight, lambda, and how y_l is mined (views/mined_rejected).
 
-Old log-probs of offline answers are the policy's own, detached, so the ratio is 1 and the clip has no effect offline. Two
-rewards divided by their standard deviation give advantages of +-0.7071 whatever they are, and the loss value is then 0 plus
-the KL penalty: watch the margin and the KL, not the loss.
+Old log-probs of offline answers are the policy's own, detached, so the ratio is 1 and the clip has no effect offline.
+Any two rewards divided by their standard deviation give advantages of +-0.7071, so the loss is 0 plus the KL penalty:
+watch the margin and the KL, not the loss.
 """
 
 from dataclasses import dataclass
 
 import torch
 
-from baselines.group_policy import group_advantages, grpo, informative
-from baselines.preference_terms import Order
+from baselines.losses.group_policy import group_advantages, grpo, informative
+from baselines.losses.preference_terms import Order
 from baselines.types import Logps, Loss, Scored
 
 VIEWS = ("chosen", "mined_rejected")
@@ -25,7 +25,7 @@ VIEWS = ("chosen", "mined_rejected")
 
 @dataclass(frozen=True)
 class Config:
-    """chosen_reward is published; all else is ours. clip, kl_weight: TRL's and DeepSeekMath's practice.
+    """chosen_reward is published; the rest is ours. clip, kl_weight: TRL's and DeepSeekMath's practice.
 
     group_size, online_weight: answers per closed question, and lambda. group_size 0 trains on the offline pairs alone.
     """
@@ -40,7 +40,8 @@ class Config:
 
 
 def loss(scored: Scored, config: Config) -> Loss:
-    """Of the offline pairs. A pair whose mined answer has the reward nan was left out by the mining, and counts 0."""
+    """The loss of the offline pairs. A pair whose mined answer has the reward nan was left out by the mining: loss
+    0."""
     chosen, rejected = (scored.policy[view] for view in VIEWS)
     pairs = len(chosen.token)
     mined = scored.rewards.get("mined_rejected", chosen.token.new_full((pairs,), config.rejected_reward))
@@ -65,10 +66,10 @@ def loss(scored: Scored, config: Config) -> Loss:
 def online_loss(
     policy: Logps, old: Logps, reference: Logps, rewards: torch.Tensor, group: torch.Tensor, config: Config
 ) -> Loss:
-    """Of rollouts [B, T], lambda included; rewards, group [B]. old: log-probs when they were sampled.
+    """The loss of rollouts [B, T], lambda included; rewards, group [B]. old: log-probs when they were sampled.
 
-    A group without variance teaches nothing: it counts 0 and is reported as left_out, since on closed questions most
-    groups can end so. `per_pair` holds one loss per response.
+    A group whose rewards do not differ teaches nothing: its loss is 0 and it is logged as left_out, since on closed
+    questions these can be most groups. `per_pair` contains one loss per response.
     """
     kept = informative(rewards, group)
     advantages = group_advantages(rewards, group)
@@ -82,5 +83,5 @@ def detached(logps: Logps) -> Logps:
 
 
 def loss_at_start(config: Config) -> float:
-    """0: the two advantages cancel and the KL penalty is nil. Of the offline pairs."""
+    """0 for the offline pairs: the two advantages cancel and the KL penalty is 0."""
     return 0.0

@@ -2,13 +2,13 @@
 
     L = -log sigmoid(beta (D_w - D_l)) - log sigmoid(beta (D_w - D_w')) - log sigmoid(beta D_w - delta)
 
-Source: arXiv 2406.11839v2 eq. 4 to 6; luka-group/mDPO mdpo_trainer.py. The official code draws a new crop in every forward,
-so that policy and reference see different ones; here there is one crop per (pair, seed), see views/cropped.
+Source: arXiv 2406.11839v2 eq. 4 to 6; luka-group/mDPO mdpo_trainer.py. The official code draws a new crop in every
+forward, so that policy and reference see different ones; here there is one crop per (pair, seed), see views/cropped.
 """
 
 from dataclasses import dataclass
 
-from baselines.preference_terms import Order, three_terms, three_terms_at_start
+from baselines.losses.preference_terms import Order, three_terms, three_terms_at_start
 from baselines.types import Loss, Scored
 
 VIEWS = ("chosen", "rejected", "cropped")

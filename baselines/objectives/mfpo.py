@@ -2,14 +2,14 @@
 
     L = -log sigmoid(beta (D_w - D_l)) - log sigmoid(beta (D_w - D_w')) - log sigmoid(beta D_w - eta)
 
-Source: arXiv 2410.15334v2; no code was released. The loss and its best settings (eta 0, equal weights) are published. Ours:
-what the curriculum ranks by, the mean token entropy of y_w under the reference, and that each third is one pass
-(order="shuffled" is the paper's ablation "joint").
+Source: arXiv 2410.15334v2; no code was released. The loss and its best settings (eta 0, equal weights) are published.
+Ours: the difficulty that the curriculum ranks by, which is the mean token entropy of y_w under the reference, and one
+pass over each third (order="shuffled" is the paper's ablation "joint").
 """
 
 from dataclasses import dataclass
 
-from baselines.preference_terms import Order, three_terms, three_terms_at_start
+from baselines.losses.preference_terms import Order, three_terms, three_terms_at_start
 from baselines.types import Loss, Scored
 
 VIEWS = ("chosen", "rejected", "region_noised")

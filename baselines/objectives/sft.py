@@ -1,11 +1,11 @@
-"""Fine-tuning on the chosen answers alone: the control that tells what the rejected answers add.
+"""Fine-tuning on the chosen answers alone: the control that shows what the rejected answers add.
 
 L = -mean_t log pi(y_w,t | m, q)
 """
 
 from dataclasses import dataclass
 
-from baselines.preference_terms import Order
+from baselines.losses.preference_terms import Order
 from baselines.types import Loss, Scored
 
 VIEWS = ("chosen",)

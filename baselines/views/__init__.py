@@ -3,9 +3,10 @@
 One module each, and its file name is its name. It holds
 
     VERSION                   raise it when the same pair and seed give something else
-    NEEDS                     the fields of variants.Tools without which it cannot work
-    USES                      (optional) fields that it takes a model from when there
+    NEEDS                     the fields of view_tools.tools.Tools that it cannot work without
+    USES                      (optional) fields whose model it uses if there is one
     make(pair, seed, tools)   -> Variant; depends on nothing else, so it is the same in any order and process
 """
 
-EXTRAS = {"adversarial": "train", "mined_rejected": "train"}
+EXTRA = "hf"
+"""The extra that all of them need: halbench[hf]."""

@@ -1,12 +1,12 @@
-"""MBPO's image: altered by so little that nobody sees it, and so that the reference finds the chosen answer less likely.
+"""MBPO's image: changed so little that nobody sees it, and so that the reference finds the chosen answer less likely.
 
-Source: the idea of arXiv 2506.08022; the attack is ours, see baselines.adversary.
+Source: the idea of arXiv 2506.08022; the attack is ours, see baselines/view_tools/adversary.py.
 """
 
-from baselines.adversary import attacked
-from baselines.preferences import open_image
 from baselines.types import Pair, Variant
-from baselines.variants import Tools
+from baselines.view_tools.adversary import attacked
+from baselines.view_tools.pair_images import only_image
+from baselines.view_tools.tools import Tools
 
 VERSION = "1"
 NEEDS = ("reference",)
@@ -15,5 +15,5 @@ NEEDS = ("reference",)
 def make(pair: Pair, seed: int, tools: Tools) -> Variant:
     """The attack is deterministic: the seed changes nothing."""
     assert tools.reference is not None
-    found = attacked(tools.reference, open_image(pair.image), pair.prompt, pair.chosen)
-    return Variant(pair.prompt, pair.chosen, found.image, notes={"before": found.before, "after": found.after})
+    result = attacked(tools.reference, only_image(pair, "adversarial"), pair.prompt, pair.chosen)
+    return Variant(pair.prompt, pair.chosen, (result.image,), notes={"before": result.before, "after": result.after})

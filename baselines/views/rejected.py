@@ -1,7 +1,7 @@
 """The rejected answer to the pair's own image."""
 
 from baselines.types import Pair, Variant
-from baselines.variants import Tools
+from baselines.view_tools.tools import Tools
 
 VERSION = "1"
 NEEDS = ()

@@ -3,15 +3,15 @@
     halbench run --backend openai --base-url http://localhost:8000/v1 --model llava-hf/llava-1.5-7b-hf --suite amber
     OPENAI_API_KEY=... halbench run --backend openai --model gpt-4o-2024-08-06 --suite mmhal
 
-One request an item: the image's own bytes as a data URL, then the question, as `hf` orders them. Conventions:
+One request per item: the bytes of its image files as data URLs, then the question, as `hf` orders them. Conventions:
 
-- The server fills in the chat template, the image processing and whatever the request leaves open; see docs/backends.md
-  for what to start it with. The model that it says it served stands in every row (`extra.served_model`).
+- The server chooses the chat template, the image processing and whatever the request leaves open; docs/backends.md says
+  how to start it. The model that it says it served is in every row (`extra.served_model`).
 - Greedy decoding sends temperature 0; sampling also sends top_p and a seed from (seed, item id). `--gen-kwargs` beyond
-  the suite's decoding become fields of the request; null leaves out a field of ours.
-- A failure of the server is tried again with growing waits. One that lasts stops the run with one line and keeps what is
-  done; one that only this item meets becomes its error row.
-- What a filter or the model's own refusal field holds back is an error row: it is no answer, and never scored.
+  the suite's decoding become fields of the request; null omits a field that halbench would send.
+- A failure of the server is retried with growing waits. If it lasts, the run stops with one line and keeps finished
+  answers; if it concerns only one item, that item gets an error row.
+- What a filter or the model's own refusal field withholds is an error row: it is not an answer, and never scored.
 
 `--model-args` takes timeout (seconds for one request) and retries (of one item).
 """
@@ -27,21 +27,18 @@ from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
-import openai  # noqa: F401  the library, not this file; without it, the CLI names the extra
+import openai  # noqa: F401  so that a missing library shows when this backend is chosen
 
-from halbench.chat_server import OPENAI_URL, ChatServer, Completion, Failure, server_url, serves
 from halbench.errors import InputError, did_you_mean
-from halbench.failures import Failures
-from halbench.records import content_hash
+from halbench.files.records import content_hash
+from halbench.models.chat_server import OPENAI_URL, ChatServer, Completion, Failure, server_url, serves
+from halbench.models.failures import FailureStreak
 from halbench.types import Backend, BackendOptions, Decoding, Item, Response
 
 OPTIONS = ("base_url", "model_args")
 KEY_VARIABLES = ("OPENAI_API_KEY",)
-FIRST_WAIT, LONGEST_WAIT, LONGEST_WAIT_ASKED = (
-    0.5,
-    30.0,
-    120.0,
-)  # seconds; the last is the client library's own bound too
+FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds
+LONGEST_RETRY_AFTER = 120.0  # seconds; the client library's own bound, too
 OURS = ("model", "messages", "stream", "n", "seed")
 SIGNATURES = {  # first bytes of a file -> media type
     b"\xff\xd8\xff": "image/jpeg",
@@ -64,16 +61,16 @@ class Patience:
 
 
 def open_backend(model: str, options: BackendOptions) -> Backend:
-    """The model that a server calls `model`. Nothing is asked yet: a finished run is scored without its server."""
+    """The model that a server calls `model`. No request is sent yet: a finished run is scored without its server."""
     return OpenAIBackend(model, server_url("the model", options.base_url), options, patience(options.model_args))
 
 
 def patience(arguments: Mapping[str, Any]) -> Patience:
-    """What `--model-args` says about waiting."""
+    """The waiting times in `--model-args`."""
     kinds = {field.name: field.type for field in fields(Patience)}
     for name, value in arguments.items():
         if name not in kinds:
-            raise InputError(f"--model-args {name}: unknown to the openai backend{did_you_mean(name, kinds)}")
+            raise InputError(f"--model-args {name}: unknown argument of the openai backend{did_you_mean(name, kinds)}")
         if type(value) not in ((int,) if kinds[name] is int else (int, float)) or value < 0:
             raise InputError(f"--model-args {name}={value}: expected a number from 0")
     return Patience(**arguments)
@@ -83,31 +80,31 @@ def request_fields(decoding: Decoding, url: str) -> dict[str, Any]:
     """The fields of a request that shape its answer, all but the seed."""
     if decoding.num_beams > 1:
         raise InputError(
-            f"num_beams={decoding.num_beams}: the chat protocol has no beam search; --gen-kwargs num_beams=1 asks for greedy "
-            "decoding, with another signature, or use --backend hf"
+            f"num_beams={decoding.num_beams}: the chat protocol has no beam search; use --backend hf, or --gen-kwargs num_beams=1 "
+            "for greedy decoding, which changes the signature"
         )
     if name := next((name for name in decoding.extra if name in OURS), None):
         raise InputError(f"--gen-kwargs {name}: is set by halbench and cannot be changed")
     sampling = {"top_p": decoding.top_p} if decoding.temperature > 0 else {}
     length = "max_tokens"
     if urlsplit(url).hostname == urlsplit(OPENAI_URL).hostname:
-        # Newer models there take only the new name, older servers elsewhere only the old one. Reasoning models there
-        # refuse any top_p, and 1 is the documented default.
+        # OpenAI's newer models take only the new name, older servers elsewhere only the old one. OpenAI's reasoning
+        # models refuse any top_p; 1 is the documented default.
         length = "max_completion_tokens"
         sampling = {name: value for name, value in sampling.items() if value != 1}
-    found = {length: decoding.max_new_tokens, "temperature": decoding.temperature, **sampling, **decoding.extra}
-    return {name: value for name, value in found.items() if value is not None}
+    request = {length: decoding.max_new_tokens, "temperature": decoding.temperature, **sampling, **decoding.extra}
+    return {name: value for name, value in request.items() if value is not None}
 
 
 def media_type(data: bytes) -> str | None:
-    """What kind of image a file holds, by its first bytes; None where it is none that we know."""
+    """The media type of an image file by its first bytes; None if it is not a known one."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     return next((kind for start, kind in SIGNATURES.items() if data.startswith(start)), None)
 
 
 def data_url(path: Path) -> str:
-    """An image file, unchanged, as a URL. Raises OSError or ValueError saying what is wrong with it."""
+    """An image file, unchanged, as a data URL. Raises OSError or ValueError with what is wrong with it."""
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -119,15 +116,15 @@ def data_url(path: Path) -> str:
 
 
 def pause(attempt: int, retry_after: float | None, jitter: Random) -> float:
-    """Seconds to wait after a failed attempt (from 1): what the server asks for, else twice as long each time. A random
-    part keeps requests that failed together from coming back together."""
+    """Seconds to wait after a failed attempt (counted from 1): what the server asks for, else twice as long each time. A
+    random part keeps requests that failed together from being repeated together."""
     if retry_after is not None:
-        return min(retry_after, LONGEST_WAIT_ASKED) * jitter.uniform(1, 1.1)
+        return min(retry_after, LONGEST_RETRY_AFTER) * jitter.uniform(1, 1.1)
     return min(FIRST_WAIT * 2.0 ** (attempt - 1), LONGEST_WAIT) * jitter.uniform(0.75, 1)
 
 
 class OpenAIBackend:
-    """types.Backend over a chat server; `pause` says how long to wait before another attempt."""
+    """types.Backend over a chat server. pause: seconds to wait before another attempt, see `pause` above."""
 
     def __init__(
         self,
@@ -140,105 +137,105 @@ class OpenAIBackend:
         self.model, self.url, self.patience, self.pause = model, url, patience, pause
         self.seed, self.concurrency = options.seed, options.concurrency
         self.jitter = Random()
-        self.silences = 0  # items in a row to which the server gave no answer
-        self.failures = Failures()
+        self.unanswered_in_a_row = 0  # items that only met failures of the server
+        self.failures = FailureStreak()
         self.served: set[str] = set()
 
     def identity(self) -> dict[str, str]:
-        # Without the address: the same model may have moved, and its rows say what was served.
+        # Without the address, because the same model may be served elsewhere; the rows record which one was.
         return {"backend": "openai", "model": self.model}
 
     def generate(self, items: Sequence[Item], decoding: Decoding) -> Iterator[Response]:
-        """One response per item as they come, `concurrency` under way at once. Raises InputError where going on is no
-        use: nobody answers, the key or the model is refused, every request is rejected alike."""
+        """One response per item, in the order in which answers come, with `concurrency` requests open at once. Raises
+        InputError when no further request can succeed: no server, a refused key or model, every request rejected."""
         fields = request_fields(decoding, self.url)
-        with asyncio.Runner() as runner:  # cancels what is under way when the caller stops
+        with asyncio.Runner() as runner:  # cancels open requests when the caller stops
             answers = self.answers(items, fields)
-            while (response := runner.run(following(answers))) is not None:
+            while (response := runner.run(next_response(answers))) is not None:
                 yield response
 
     async def answers(self, items: Sequence[Item], fields: Mapping[str, Any]) -> AsyncIterator[Response]:
-        """The responses in the order of their coming. What came before a failure is yielded before it is raised."""
+        """The responses as they come; those that came before a failure are yielded before it is raised."""
         server = ChatServer(
             role="model",
             model=self.model,
             url=self.url,
             keys=KEY_VARIABLES,
             flag="--base-url",
-            retries=0,  # ours know how many items fail
+            retries=0,  # retried below, where failing items are counted
             timeout_s=self.patience.timeout,
         )
         async with server:
-            await server.greet()
-            rest, under_way = iter(items), set[asyncio.Task[Response]]()
+            await server.check_connection()
+            rest, pending = iter(items), set[asyncio.Task[Response]]()
             try:
                 while True:
-                    for item in islice(rest, self.concurrency - len(under_way)):
-                        under_way.add(asyncio.create_task(self.answer(server, item, fields)))
-                    if not under_way:
+                    for item in islice(rest, self.concurrency - len(pending)):
+                        pending.add(asyncio.create_task(self.answer(server, item, fields)))
+                    if not pending:
                         return
-                    done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                    done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                     for task in sorted(done, key=lambda task: task.exception() is not None):
                         yield task.result()
             finally:
-                for task in under_way:
+                for task in pending:
                     task.cancel()
-                await asyncio.gather(*under_way, return_exceptions=True)  # they would complain of what is said already
+                await asyncio.gather(
+                    *pending, return_exceptions=True
+                )  # or asyncio complains about errors that were raised above
 
     async def answer(self, server: ChatServer, item: Item, fields: Mapping[str, Any]) -> Response:
-        """The response to one item, after as many attempts as it takes. Raises InputError where going on is no use."""
+        """The response to one item, after as many attempts as it takes. Raises InputError if no request can succeed."""
         try:
-            content = [
-                {"type": "image_url", "image_url": {"url": data_url(item.image)}},
-                {"type": "text", "text": item.prompt},
-            ]
+            images = [{"type": "image_url", "image_url": {"url": data_url(path)}} for path in item.images]
         except (OSError, ValueError) as error:
             return failed(item, str(error))
+        content = [*images, {"type": "text", "text": item.prompt}]
         body = {"messages": [{"role": "user", "content": content}], **fields}
         if fields.get("temperature"):
             body["seed"] = int(content_hash([self.seed, item.id], 8), 16) % 2**31
         for attempt in count(1):
             answer = await server.ask(body)
             if isinstance(answer, Completion):
-                self.silences = 0
-                self.failures.answered()
-                self.note(answer.served_model)
+                self.unanswered_in_a_row = 0
+                self.failures.end()
+                self.check_served(answer.served_model)
                 return response(item, answer)
-            if answer.of_the_request:
-                self.silences = 0
+            if answer.concerns_request:
+                self.unanswered_in_a_row = 0
                 return self.rejected(server, item, answer)
-            # A request that timed out has waited long enough for one more try.
+            # After a timeout, which is a long wait already, one more attempt is enough.
             if attempt > self.patience.retries or (answer.kind == "silent" and attempt > 1):
                 return self.unanswered(server, item, answer)
             await asyncio.sleep(self.pause(attempt, answer.retry_after, self.jitter))
         raise AssertionError("count() does not end")
 
     def rejected(self, server: ChatServer, item: Item, answer: Failure) -> Response:
-        """The error row of an item; raises when the same was said to those of several images in a row."""
+        """The error row of an item whose request the server rejected. Raises InputError if many are rejected alike."""
         if answer.kind == "rejected":
-            advice = f" ({server.name}). Fields of the request are set with --gen-kwargs; null leaves one out"
-            return self.failures.row(item, answer.message, advice)
+            advice = f" ({server.name}). Change the request's fields with --gen-kwargs; null omits one"
+            return self.failures.error_row(item, answer.message, advice)
         return failed(item, answer.message)
 
     def unanswered(self, server: ChatServer, item: Item, answer: Failure) -> Response:
-        """The error row of an item that only met failures; raises when the server itself is at fault."""
-        self.silences += 1
-        if answer.kind == "unreachable" or self.silences >= max(3, self.concurrency):
+        """The error row of an item that only met failures of the server. Raises InputError if the server stopped working."""
+        self.unanswered_in_a_row += 1
+        if answer.kind == "unreachable" or self.unanswered_in_a_row >= max(3, self.concurrency):
             raise InputError(
-                f"{server.name} gives no answers ({answer.message}). What came before is kept; when the server is well, the "
-                "same command goes on"
+                f"{server.name} is not answering ({answer.message}). Finished answers are kept; repeat the command when the "
+                "server works again"
             )
         return failed(item, answer.message)
 
-    def note(self, served: str | None) -> None:
-        """Say it once for each model that answers in place of the one asked for."""
+    def check_served(self, served: str | None) -> None:
+        """Warn, once per model, if another model answers than the one requested."""
         if served is not None and served not in self.served:
             self.served.add(served)
             if not serves(self.model, served):
-                log.warning("asked for '%s', answers come from '%s'", self.model, served)
+                log.warning("requested '%s', but answers come from '%s'", self.model, served)
 
 
-async def following(answers: AsyncIterator[Response]) -> Response | None:
+async def next_response(answers: AsyncIterator[Response]) -> Response | None:
     """The next response, None after the last."""
     return await anext(answers, None)
 
@@ -250,10 +247,10 @@ def response(item: Item, answer: Completion) -> Response:
     if answer.withheld:
         error = f"the model declined: {answer.withheld}"
         return Response(item.id, text, answer.tokens, answer.finish, "error", error, served)
-    if not text and answer.finish == "length":  # a model that thinks first has spent all its tokens on that
+    if not text and answer.finish == "length":  # a reasoning model has spent all its tokens on thinking
         error = "the answer was cut off before it began; raise --gen-kwargs max_new_tokens"
         return Response(item.id, text, answer.tokens, answer.finish, "error", error, served)
-    if not text and answer.tokens is None:  # nothing shows that anything was generated
+    if not text and answer.tokens is None:  # so it may be that nothing was generated
         return Response(item.id, "", None, answer.finish, "error", "an empty answer without a count of tokens", served)
     return Response(item.id, text, answer.tokens, answer.finish, "ok" if text else "empty", extra=served)
 

@@ -4,26 +4,26 @@
 
 One JSON object per line: {"id": "1", "response": "A man ..."} or a row of a run folder's own responses.jsonl
 ({"item": "1", "text": "A man ...", "tokens": 9, ...}). A later row for an item replaces an earlier one.
-An item that the file does not hold is answered by an error row.
+An item without a response in the file gets an error row.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from halbench.errors import InputError
-from halbench.records import file_hash
-from halbench.response_files import read_response_file, responses_of
+from halbench.files.records import file_hash
+from halbench.responses.response_files import read_response_file, responses_of
 from halbench.types import Backend, BackendOptions, Decoding, Item, Response
 
 
 def open_backend(model: str, options: BackendOptions) -> Backend:
-    """The stored responses in the JSONL file `model`; the options say nothing to it."""
+    """The stored responses in the JSONL file `model`; the options have no effect."""
     path = Path(model)
     return ReplayBackend(path, {row.item: row for row in stored_responses(path)})
 
 
 def stored_responses(path: Path) -> list[Response]:
-    """The responses of a file whose rows carry the items' own ids. Raises InputError naming a row that has none."""
+    """The responses of a file whose rows have item ids. Raises InputError naming the first row without one."""
     rows = read_response_file(path)
     unnamed = next((row for row in rows if row.id is None), None)
     if unnamed is not None:
@@ -46,6 +46,6 @@ class ReplayBackend:
     def generate(self, items: Sequence[Item], decoding: Decoding) -> Iterator[Response]:
         for item in items:
             missing = Response(
-                item.id, "", state="error", error=f"{self.path.name} holds no response to item '{item.id}'"
+                item.id, "", state="error", error=f"{self.path.name} has no response to item '{item.id}'"
             )
             yield self.stored.get(item.id, missing)

@@ -3,15 +3,16 @@
     halbench run --backend vllm --model llava-hf/llava-1.5-7b-hf --suite amber
     halbench run --backend vllm --model ./adapter --suite amber --model-args tensor_parallel_size=4,max_model_len=4096
 
-Takes what `hf` takes (checkpoint folders, hub names, LoRA adapter folders) and asks the same thing: the same chat template,
-tokenised here by the checkpoint's own tokenizer, and the same RGB pixels. `--model-args` are arguments of vLLM's own
+Takes what `hf` takes (checkpoint folders, hub names, LoRA adapter folders) and sends the same prompts: the same chat
+template, tokenised here by the checkpoint's own tokenizer, and the same RGB pixels. `--model-args` are arguments of vLLM's own
 `LLM(...)`. Conventions:
 
-- Prefix caching is on, and items of one image stand together, so an image is encoded once for all its questions.
-- Decoding is the suite's alone: nothing is taken from the checkpoint's generation_config but its end tokens. Sampling is
-  seeded for each item from (seed, item id). Beam search is left to `hf`.
+- Prefix caching is on, and items on one image follow each other, so an image is encoded once for all its questions.
+- Decoding is the suite's alone: only the end tokens are taken from the checkpoint's generation_config. Sampling is seeded
+  for each item from (seed, item id). Beam search is left to `hf`.
 - A LoRA adapter is applied by vLLM, which knows only the language model's part of one; any other adapter is refused.
-- `--dtype auto` is vLLM's own choice (the checkpoint's half precision); what it chose stands in the manifest.
+- `--dtype auto` is vLLM's own choice (the checkpoint's half precision); the manifest records it.
+- The engine is started for one image per prompt; `--model-args limit_mm_per_prompt={"image":2}` allows more.
 
 Written against vLLM 0.33 and tested against that interface, not on a GPU.
 """
@@ -19,12 +20,11 @@ Written against vLLM 0.33 and tested against that interface, not on a GPU.
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # vLLM's is stdout, which here holds the result
+os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")  # its default is stdout, where our result goes
 
 import torch
 import transformers
@@ -34,26 +34,31 @@ from safetensors import SafetensorError, safe_open
 from vllm.exceptions import VLLMClientError, VLLMError
 from vllm.lora.request import LoRARequest
 
-from halbench.backends import hf
-from halbench.errors import InputError, did_you_mean
-from halbench.failures import Failures
-from halbench.records import content_hash, read_json
+from halbench.errors import InputError, did_you_mean, first_sentence
+from halbench.files.records import content_hash, read_json
+from halbench.models.chat_templates import (
+    chat_template,
+    check_image_counts,
+    image_tokens,
+    render,
+    starts_with_bos,
+)
+from halbench.models.checkpoints import find_checkpoint, load_processor
+from halbench.models.failures import MODEL_ERRORS, FailureStreak
+from halbench.models.names import recorded_name
+from halbench.models.questions import open_questions, prepared_ahead
 from halbench.types import DECODING, Backend, BackendOptions, Decoding, Item, Response
 
 OPTIONS = ("model_args",)
-OURS = {  # arguments of LLM(...) that have an option of their own -> that option
+OURS = {  # argument of LLM(...) -> the option of halbench that sets it
     **{"model": "--model", "tokenizer": "--model", "dtype": "--dtype", "seed": "--seed"},
     **{"trust_remote_code": "--trust-remote-code", "enable_lora": "--model", "max_lora_rank": "--model"},
 }
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py
-NOT_LANGUAGE = (
-    "vision",
-    "visual",
-    "projector",
-    "connector",
-    "merger",
-)  # in names of weights outside the language model
-BATCH = 256  # items handed over at once: as many as the engine runs side by side by default, and what a kill can lose
+NOT_LANGUAGE = ("vision", "visual", "projector", "connector", "merger")
+"""Parts of the names of weights outside the language model."""
+BATCH = 256  # items per call: as many as the engine runs at once by default; a kill loses at most these
+UNLIMITED = 999  # vLLM's own default number of images per prompt
 
 # What Decoding.extra may hold: arguments of SamplingParams that shape the text of one answer.
 SAMPLING_ARGUMENTS = (
@@ -64,11 +69,11 @@ SAMPLING_ARGUMENTS = (
 
 @dataclass(frozen=True)
 class Batch:
-    """Prompts for the items that can be asked, and the failures of the others."""
+    """Prompts for the items that can be asked, and error rows for the others."""
 
     items: Sequence[Item]
     prompts: Sequence[Mapping[str, Any]]
-    failures: Sequence[Response]
+    errors: Sequence[Response]
 
 
 def open_backend(model: str, options: BackendOptions) -> Backend:
@@ -78,22 +83,19 @@ def open_backend(model: str, options: BackendOptions) -> Backend:
             "vllm starts its own processes: run it without torchrun, with --model-args tensor_parallel_size=N for N GPUs"
         )
     if options.device is not None:
-        raise InputError(f"--device {options.device}: vllm takes the GPUs that CUDA_VISIBLE_DEVICES shows it")
+        raise InputError(f"--device {options.device}: vllm uses the GPUs in CUDA_VISIBLE_DEVICES; set that instead")
     if name := next((name for name in options.model_args if name in OURS), None):
-        raise InputError(f"--model-args {name}: is set by {OURS[name]}")
-    place = hf.packaged_checkpoint(model)
-    adapter = Path(place) if (Path(place) / "adapter_config.json").is_file() else None
-    source = hf.packaged_checkpoint(hf.adapter_base(adapter)) if adapter else place
-    hf.check_source(source)
-    lora = lora_arguments(adapter, options.model_args) if adapter else {}
-    processor = hf.load_processor(source, options.trust_remote_code)
-    template = hf.chat_template(processor, source)
-    engine = start_engine(source, options, lora)
+        raise InputError(f"--model-args {name}: use {OURS[name]} instead")
+    source = find_checkpoint(model)
+    images_per_prompt = image_limit(options.model_args.get("limit_mm_per_prompt", {"image": 1}))
+    lora = lora_arguments(source.adapter, options.model_args) if source.adapter else {}
+    processor = load_processor(source.base, options.trust_remote_code)
+    template = chat_template(processor, source.base)
+    engine = start_engine(source.base, options, lora)
     identity = {
         "backend": "vllm",
-        "model": Path(model).resolve().name if Path(model).is_dir() else model,
-        "fingerprint": hf.fingerprint(source),
-        **({"adapter": hf.fingerprint(str(adapter))} if adapter else {}),
+        "model": recorded_name(model),
+        **source.identity(),
         "dtype": str(engine.model_config.dtype).removeprefix("torch."),
         "chat_template": content_hash(template),
         **({"model_args": json.dumps(options.model_args, sort_keys=True)} if options.model_args else {}),
@@ -101,12 +103,21 @@ def open_backend(model: str, options: BackendOptions) -> Backend:
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
-    request = LoRARequest("adapter", 1, str(adapter.resolve())) if adapter else None
-    return VllmBackend(engine, processor, template, request, identity, options)
+    adapter = LoRARequest("adapter", 1, str(source.adapter.resolve())) if source.adapter else None
+    return VllmBackend(engine, processor, template, adapter, identity, options, images_per_prompt)
+
+
+def image_limit(limits: Any) -> int:
+    """Images per prompt that a `limit_mm_per_prompt` allows: {"image": 2}, or {"image": {"count": 2, ...}}."""
+    limit = limits.get("image", UNLIMITED) if isinstance(limits, Mapping) else None
+    limit = limit.get("count", UNLIMITED) if isinstance(limit, Mapping) else limit
+    if not isinstance(limit, int):
+        raise InputError(f'--model-args limit_mm_per_prompt={limits}: expected a JSON object such as {{"image":2}}')
+    return limit
 
 
 def start_engine(source: str, options: BackendOptions, lora: Mapping[str, Any]) -> Any:
-    """vLLM's engine with the model in it. Raises InputError with vLLM's own reason where it cannot be had."""
+    """vLLM's engine with the model loaded. Raises InputError with vLLM's own reason if it does not start."""
     arguments = {
         "model": source,
         "dtype": options.dtype,
@@ -119,22 +130,22 @@ def start_engine(source: str, options: BackendOptions, lora: Mapping[str, Any]) 
     }
     try:
         return vllm.LLM(**arguments)
-    except (*hf.FAILURES, ImportError, AssertionError, VLLMError) as error:
-        given = f" with --model-args {','.join(options.model_args)}" if options.model_args else ""
+    except (*MODEL_ERRORS, ImportError, AssertionError, VLLMError) as error:
+        arguments_given = f" with --model-args {','.join(options.model_args)}" if options.model_args else ""
         raise InputError(
-            f"{source}: vLLM cannot start{given} ({hf.first_sentence(error)}); its own lines above say more"
+            f"{source}: vLLM cannot start{arguments_given} ({first_sentence(error)}); see vLLM's log above"
         ) from error
 
 
 def lora_arguments(adapter: Path, model_args: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of LLM(...) for a LoRA adapter. Raises InputError for one that vLLM would refuse or apply in part."""
     config = read_json(adapter / "adapter_config.json")
-    problem = unfit(config, adapter_weights(adapter), bool(model_args.get("enable_tower_connector_lora")))
+    problem = lora_problem(config, adapter_weights(adapter), bool(model_args.get("enable_tower_connector_lora")))
     rank = max([config.get("r") or 0, *(config.get("rank_pattern") or {}).values()])
     if rank > LORA_RANKS[-1]:
         problem = f"rank {rank} is over {LORA_RANKS[-1]}"
     if problem:
-        raise InputError(f"{adapter}: vLLM cannot apply it ({problem}); --backend hf merges it into its base")
+        raise InputError(f"{adapter}: vLLM cannot apply this adapter ({problem}); --backend hf merges it into its base")
     return {"enable_lora": True, "max_lora_rank": next(size for size in LORA_RANKS if size >= rank)}
 
 
@@ -142,16 +153,16 @@ def adapter_weights(adapter: Path) -> list[str]:
     """The names of an adapter's weights."""
     path = adapter / "adapter_model.safetensors"
     if not path.is_file():
-        raise InputError(f"{adapter} holds no adapter_model.safetensors")
+        raise InputError(f"{adapter} contains no adapter_model.safetensors")
     try:
         with safe_open(path, framework="pt") as file:
             return list(file.keys())
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read ({hf.first_sentence(error)})") from error
+        raise InputError(f"{path}: cannot be read ({first_sentence(error)})") from error
 
 
-def unfit(config: Mapping[str, Any], weights: Sequence[str], towers: bool) -> str | None:
-    """What keeps vLLM from applying an adapter whole, or None. towers: whether it was told to apply the vision part."""
+def lora_problem(config: Mapping[str, Any], weights: Sequence[str], towers: bool) -> str | None:
+    """What keeps vLLM from applying an adapter whole; None if nothing does. towers: it also applies the vision part."""
     if config.get("peft_type") != "LORA":
         return f"a {config.get('peft_type')} adapter, not LORA"
     if config.get("use_dora"):
@@ -160,7 +171,7 @@ def unfit(config: Mapping[str, Any], weights: Sequence[str], towers: bool) -> st
         return f"whole modules: {', '.join(config['modules_to_save'])}"
     if config.get("bias", "none") != "none":
         return f"bias: {config['bias']}"
-    # vLLM passes over these without a word, and the run would be one of a half-adapted model.
+    # vLLM ignores these without a word, and the run would be that of a half-adapted model.
     outside = next((name for name in weights if any(part in name for part in NOT_LANGUAGE)), None)
     return f"weights outside the language model, such as {outside}" if outside and not towers else None
 
@@ -169,8 +180,8 @@ def sampling_arguments(decoding: Decoding) -> dict[str, Any]:
     """Arguments of SamplingParams, all but the seed."""
     if decoding.num_beams > 1:
         raise InputError(
-            f"num_beams={decoding.num_beams}: the vllm backend has no beam search; --gen-kwargs num_beams=1 asks for greedy "
-            "decoding, with another signature, or use --backend hf"
+            f"num_beams={decoding.num_beams}: the vllm backend has no beam search; use --backend hf, or --gen-kwargs "
+            "num_beams=1 for greedy decoding, which changes the signature"
         )
     for name in decoding.extra:
         if name not in SAMPLING_ARGUMENTS:
@@ -182,72 +193,68 @@ def sampling_arguments(decoding: Decoding) -> dict[str, Any]:
 
 
 class VllmBackend:
-    """types.Backend over an engine. template: the chat template, as text. lora: the adapter, if there is one."""
+    """types.Backend over an engine. template: the chat template's text. adapter: the LoRA request, if there is one.
+    images_per_prompt: the most that the engine takes."""
 
     def __init__(
         self,
         engine: Any,
         processor: Any,
         template: str,
-        lora: Any,
+        adapter: Any,
         identity: Mapping[str, str],
         options: BackendOptions,
+        images_per_prompt: int,
     ) -> None:
-        self.engine, self.processor, self.template, self.lora = engine, processor, template, lora
-        self.names = identity
+        self.engine, self.processor, self.template, self.adapter = engine, processor, template, adapter
+        self.identity_fields = identity
         self.seed = options.seed
         self.batch_size = BATCH if options.batch_size == "auto" else options.batch_size
-        self.failures = Failures()
+        self.images_per_prompt = images_per_prompt
+        self.failures = FailureStreak()
 
     def identity(self) -> dict[str, str]:
-        return dict(self.names)
+        return dict(self.identity_fields)
 
     def generate(self, items: Sequence[Item], decoding: Decoding) -> Iterator[Response]:
-        """One response per item, batch by batch; images and prompts of the next batch are prepared meanwhile."""
+        """One response per item, batch by batch; the next batch is prepared while one is answered."""
         arguments = sampling_arguments(decoding)
-        batches = [items[start : start + self.batch_size] for start in range(0, len(items), self.batch_size)]
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            ahead = reader.submit(self.prepare, batches[0]) if batches else None
-            for following in [*batches[1:], None]:
-                if ahead is None:
-                    return
-                batch = ahead.result()
-                ahead = reader.submit(self.prepare, following) if following else None
-                yield from batch.failures
-                yield from self.answer(batch.items, batch.prompts, arguments)
+        check_image_counts(self.processor, self.template, items)
+        self.check_limit(items)
+        batches = (items[start : start + self.batch_size] for start in range(0, len(items), self.batch_size))
+        for _, prepared in prepared_ahead(batches, self.prepare):
+            batch = prepared()
+            yield from batch.errors
+            yield from self.answer(batch.items, batch.prompts, arguments)
+
+    def check_limit(self, items: Sequence[Item]) -> None:
+        """Raise InputError if an item shows more images than the engine was started for."""
+        item = max(items, key=lambda item: len(item.images), default=None)
+        if item is not None and len(item.images) > self.images_per_prompt:
+            raise InputError(
+                f"item '{item.id}' shows {len(item.images)} images, but vLLM was started for {self.images_per_prompt} per "
+                f'prompt; add --model-args limit_mm_per_prompt={{"image":{len(item.images)}}}'
+            )
 
     def prepare(self, items: Sequence[Item]) -> Batch:
-        """Open the images, fill in the template, tokenise."""
-        images = hf.open_images([item.image for item in items])
-        sound, prompts, failures = [], [], []
-        for item in items:
-            image = images[item.image]
-            problem = self.problem(item, image)
-            if problem:
-                failures.append(Response(item.id, "", state="error", error=problem))
-            else:
-                sound.append(item)
-                prompts.append({"prompt_token_ids": self.tokens(item.prompt), "multi_modal_data": {"image": image}})
-        return Batch(sound, prompts, failures)
+        """Open the images, fill in the template and tokenise."""
+        questions = open_questions(items, image_tokens(self.processor))
+        prompts = [
+            {"prompt_token_ids": self.tokens(item), **image_data(images)}
+            for item, images in zip(questions.items, questions.images, strict=True)
+        ]
+        return Batch(questions.items, prompts, questions.errors)
 
-    def problem(self, item: Item, image: Image.Image | str) -> str | None:
-        """Why an item cannot be asked, or None."""
-        if isinstance(image, str):
-            return image
-        marks = [token for token in hf.image_tokens(self.processor) if token in item.prompt]
-        return f"the prompt contains the model's image token '{marks[0]}'" if marks else None
-
-    def tokens(self, question: str) -> list[int]:
-        """The prompt's tokens, its image still one token, which vLLM expands."""
-        prompt = hf.render(self.processor, self.template, question)
-        bos = self.processor.tokenizer.bos_token
-        written = bos is not None and prompt.startswith(bos)  # by the template; the tokenizer would double it
-        return list(self.processor.tokenizer(prompt, add_special_tokens=not written)["input_ids"])
+    def tokens(self, item: Item) -> list[int]:
+        """The prompt's tokens, with one token for each image, which vLLM expands."""
+        prompt = render(self.processor, self.template, item.prompt, len(item.images))
+        special = not starts_with_bos(self.processor.tokenizer, prompt)
+        return list(self.processor.tokenizer(prompt, add_special_tokens=special)["input_ids"])
 
     def answer(
         self, items: Sequence[Item], prompts: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]
     ) -> Iterator[Response]:
-        """One response per item. A batch in which a request fails is tried item by item."""
+        """One response per item. A batch in which a request fails is repeated item by item."""
         if not items:
             return
         try:
@@ -255,38 +262,42 @@ class VllmBackend:
                 list(prompts),
                 [self.sampling(item, arguments) for item in items],
                 use_tqdm=False,
-                lora_request=self.lora,
+                lora_request=self.adapter,
             )
-        except (*hf.FAILURES, VLLMClientError) as error:
-            problem = f"{type(error).__name__}: {hf.first_sentence(error)}"
-            if (
-                self.engine.llm_engine.has_unfinished_requests()
-            ):  # it broke off at work; they would answer the next call
+        except (*MODEL_ERRORS, VLLMClientError) as error:
+            problem = f"{type(error).__name__}: {first_sentence(error)}"
+            # Requests that it left unfinished would come back as answers to the next call.
+            if self.engine.llm_engine.has_unfinished_requests():
                 raise stopped(error) from error
         except VLLMError as error:
             raise stopped(error) from error
         else:
-            self.failures.answered()
+            self.failures.end()
             yield from (response(item, output) for item, output in zip(items, outputs, strict=True))
             return
         if len(items) == 1:
-            yield self.failures.row(items[0], problem)
+            yield self.failures.error_row(items[0], problem)
             return
         for item, prompt in zip(items, prompts, strict=True):
             yield from self.answer([item], [prompt], arguments)
 
     def sampling(self, item: Item, arguments: Mapping[str, Any]) -> Any:
-        """How one item is answered; the seed makes a sampled text the same in any order."""
+        """Sampling parameters of one item; the seed makes a sampled text the same in any order."""
         if not arguments["temperature"]:
             return vllm.SamplingParams(**arguments)
         return vllm.SamplingParams(**arguments, seed=int(content_hash([self.seed, item.id], 8), 16))
 
 
+def image_data(images: Sequence[Image.Image]) -> dict[str, Any]:
+    """The images of a prompt, as vLLM takes them; {} for a prompt without any."""
+    return {"multi_modal_data": {"image": images[0] if len(images) == 1 else list(images)}} if images else {}
+
+
 def stopped(error: Exception) -> InputError:
-    """The line for an engine that answers no more."""
+    """The one-line error for an engine that no longer answers."""
     return InputError(
-        f"vLLM's engine stopped ({hf.first_sentence(error)}); its own lines above say why. What came before is kept, and the "
-        "same command goes on"
+        f"vLLM's engine stopped ({first_sentence(error)}); see vLLM's log above. Finished answers are kept; repeat the "
+        "command to resume"
     )
 
 

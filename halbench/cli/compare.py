@@ -1,4 +1,4 @@
-"""halbench compare A B: two complete runs, paired by item, difference by difference."""
+"""halbench compare A B: differences between two complete runs, paired by item."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,40 +6,42 @@ from typing import Annotated
 import typer
 
 from halbench.cli import differences as shared
+from halbench.cli.flags import with_flags
 from halbench.cli.options import AsJson, OwnSuite
+from halbench.statistics.resampling import Resampling
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command(help="Compare two runs of one suite, paired by item.")(compare)
+    app.command(help="Compare two runs of one suite, paired by item.")(with_flags(compare))
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="Run folder to compare with.", metavar="A", show_default=False)],
+    a: Annotated[Path, typer.Argument(help="Baseline run folder.", metavar="A", show_default=False)],
     b: Annotated[Path, typer.Argument(help="Run folder; the change is B - A.", metavar="B", show_default=False)],
+    resampling: Resampling,
     as_json: AsJson = False,
-    level: shared.Level = 0.95,
-    resamples: shared.Resamples = 10_000,
-    seed: shared.Seed = 0,
     suite: OwnSuite = None,
 ) -> None:
-    from halbench import comparison
-    from halbench.formatting import format_amount, format_p, print_table
-    from halbench.statistics import bound_of_draws
+    from halbench.comparing import comparison
+    from halbench.statistics.paired_tests import resampling_footnote
+    from halbench.terminal.formatting import format_amount, format_p, print_table
 
-    result = comparison.compare(a, b, level, resamples, seed, suite)
+    result = comparison.compare(a, b, resampling, suite)
     if as_json:
-        shared.print_json(result, resamples, seed)
+        shared.print_json(result, resampling)
         return
     rows = []
     for compared in result.rows:
         detectable = compared.row.smallest_detectable
         amount = "-" if detectable is None else format_amount(detectable, compared.row.unit)
         rows.append((*shared.cells(compared.row), format_p(compared.p_holm), amount, compared.verdict))
-    headings = shared.columns("A", "B", level)
+    headings = shared.columns("A", "B", resampling.level)
     print_table(
-        {**headings, "p (Holm)": "right", "detectable": "right", "B is": "left"}, rows, f"{result.suite}: A {a}, B {b}"
+        {**headings, "p (Holm)": "right", "detectable": "right", "B vs A": "left"},
+        rows,
+        f"{result.suite}: A {a}, B {b}",
     )
-    print("detectable: the smallest true difference that these images show in 80 of 100 cases.")
-    if (bound := bound_of_draws([compared.row.p for compared in result.rows], resamples)) is not None:
-        print(bound)
-    print(shared.footer(result, resamples, seed))
+    print("detectable: the smallest true difference detectable with 80 % power.")
+    if footnote := resampling_footnote([compared.row.p for compared in result.rows], resampling.n_resamples):
+        print(footnote)
+    print(shared.footer(result, resampling))

@@ -1,6 +1,6 @@
-"""`halbench data`: fetch the data of the suites, verify it against the pinned SHA-256, say what is there and what is not.
+"""`halbench data`: fetch the data of the suites, verify it against the pinned SHA-256, list what is missing.
 
-Exit codes: 0 all that is needed to score is there and right; 2 otherwise (`status` always ends with 0).
+Exit codes: 0 all files needed for scoring exist and are right; 2 otherwise (`status` always exits with 0).
 """
 
 import json
@@ -10,72 +10,80 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from halbench.cli.options import AsJson, DataFolder
-from halbench.errors import INCOMPLETE
+from halbench.cli.flags import Only, with_flags
+from halbench.cli.options import AsJson
+from halbench.errors import BAD_INPUT_OR_INCOMPLETE
+from halbench.evaluation.choice import DataChoice
 
 if TYPE_CHECKING:
-    from halbench.datasets import ImageSource, Sources, SuiteState
+    from halbench.data.datasets import ImageSource, Sources
+    from halbench.fetching.suite_state import SuiteState
 
 SuiteArgument = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[SUITE]", help="amber, chair, mmhal, object_halbench, pope or nltk_data; all when left out."
-    ),
+    typer.Argument(metavar="SUITE", help="A suite, or nltk_data. Default: all."),
 ]
+Folder = Annotated[DataChoice, Only("data")]
 
 
 def add_to(app: typer.Typer) -> None:
-    data = typer.Typer(
-        help="Fetch, verify and list the data of the suites.", no_args_is_help=True, rich_markup_mode=None
-    )
+    data = typer.Typer(help="Fetch, verify and list the suites' data.", no_args_is_help=True, rich_markup_mode=None)
     for verb in (fetch, verify, status):
-        data.command(verb.__name__)(verb)
+        data.command(verb.__name__)(with_flags(verb))
     app.add_typer(data, name="data")
 
 
 def fetch(
+    *,
+    choice: Folder,
     suite: SuiteArgument = None,
     images: Annotated[
         bool,
         typer.Option(
             "--images",
-            help="Also the images that a run asks about (chair, object_halbench, pope: 50 to 80 MB; mmhal: 170 MB).",
+            help="Also fetch the images that a run needs, if they are public.",
         ),
     ] = False,
-    data: DataFolder = None,
     mirror: Annotated[
-        str | None, typer.Option(metavar="URL", help="Stands in for scheme and host of every address; the path stays.")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Replace the scheme and host of every address, e.g. by https://mirror.example; paths are kept.",
+        ),
     ] = None,
 ) -> None:
-    """Download what is missing, check its SHA-256, and build the COCO objects of CHAIR from COCO's annotations.
+    """Download missing files, check their SHA-256, and build CHAIR's ground truth from COCO's annotations.
 
-    Interrupted downloads go on where they stopped. What cannot be had is listed with the place it belongs in.
+    Interrupted downloads resume. Files that cannot be fetched are listed, with where to get them and where to put them.
     """
-    from halbench.datasets import open_data, read_sources, suite_state
-    from halbench.fetching import Downloader, fetch_files, fetch_images
+    from halbench.data.datasets import read_sources
+    from halbench.fetching.downloads import Downloader
+    from halbench.fetching.fetch import fetch_files, fetch_images, one_fetch_at_a_time
+    from halbench.fetching.suite_state import suite_state
 
-    folder, sources = open_data(data), read_sources()
-    wanted = sources.of(suite)
+    folder, sources = choice.open(), read_sources()
+    files = sources.of(suite)
     suites = sources.suites() if suite is None else [suite]
-    with Downloader(mirror) as downloader:
-        problems = fetch_files(wanted, sources, folder, downloader)
+    downloader = Downloader(mirror)
+    with one_fetch_at_a_time(folder):
+        problems = fetch_files(files, sources, folder, downloader)
         for name in suites if images else []:
             if name in sources.images:
                 problems += fetch_images(sources.images[name], sources, folder, downloader)
     for name in suites:
-        print(summary(suite_state(name, sources, folder)))
+        print(suite_state(name, sources, folder).summary())
     for problem in problems:
         print(f"halbench: {problem}", file=sys.stderr)
     if problems:
-        print("halbench: files put in place by hand are used when the same command runs again", file=sys.stderr)
-        raise typer.Exit(INCOMPLETE)
+        print("halbench: get these files by hand, then repeat the command", file=sys.stderr)
+        raise typer.Exit(BAD_INPUT_OR_INCOMPLETE)
 
 
-def verify(suite: SuiteArgument = None, data: DataFolder = None, as_json: AsJson = False) -> None:
-    """Hash every file that is there and compare it with the pinned SHA-256."""
-    from halbench.datasets import file_states, open_data, read_sources
+def verify(*, choice: Folder, suite: SuiteArgument = None, as_json: AsJson = False) -> None:
+    """Hash every data file and compare it with the pinned SHA-256."""
+    from halbench.data.datasets import file_states, read_sources
 
-    folder = open_data(data)
+    folder = choice.open()
     states = file_states(read_sources().of(suite), folder)
     wrong = [
         state
@@ -101,19 +109,23 @@ def verify(suite: SuiteArgument = None, data: DataFolder = None, as_json: AsJson
             differing = f"  expected {state.expected}, found {state.found}" if state.state == "differs" else ""
             print(f"{state.state:9} {state.source.file}{optional}{differing}")
     if wrong:
-        gone = sum(state.state == "missing" for state in wrong)
-        print(f"halbench: {folder.root}: needed files: {gone} missing, {len(wrong) - gone} differ", file=sys.stderr)
-        raise typer.Exit(INCOMPLETE)
+        missing = sum(state.state == "missing" for state in wrong)
+        counts = f"{missing} required files are missing, {len(wrong) - missing} files differ"
+        print(f"halbench: {folder.root}: {counts}", file=sys.stderr)
+        raise typer.Exit(BAD_INPUT_OR_INCOMPLETE)
 
 
-def status(suite: SuiteArgument = None, data: DataFolder = None, as_json: AsJson = False) -> None:
-    """Per suite: what is needed to score stored responses and to run a model, what is missing, and how to get it."""
-    from halbench.datasets import open_data, read_sources, suite_state
+def status(*, choice: Folder, suite: SuiteArgument = None, as_json: AsJson = False) -> None:
+    """For each suite: whether it can be scored and run, what is missing, and how to get it."""
+    from halbench.data.datasets import read_sources
+    from halbench.fetching.suite_state import suite_state
 
-    folder, sources = open_data(data), read_sources()
-    sources.of(suite)  # complains about an unknown suite
+    folder, sources = choice.open(), read_sources()
+    sources.of(suite)  # raises for an unknown suite
     states = [suite_state(name, sources, folder) for name in (sources.suites() if suite is None else [suite])]
-    steps = {state.suite: next_steps(state, sources, f" --data {data}" if data else "") for state in states}
+    steps = {
+        state.suite: next_steps(state, sources, f" --data {choice.data}" if choice.data else "") for state in states
+    }
     if as_json:
         rows = [
             {
@@ -134,43 +146,32 @@ def status(suite: SuiteArgument = None, data: DataFolder = None, as_json: AsJson
         return
     print(f"data folder: {folder.root}")
     for state in states:
-        print(summary(state))
+        print(state.summary())
         for step in steps[state.suite]:
             print(f"{'':16} {step}")
 
 
-def summary(state: "SuiteState") -> str:
-    """One line: "mmhal            score: ready    run: 22 of 96 images"."""
-    score = "ready" if state.ready_to_score() else f"not ready, {len(state.missing)} missing"
-    if state.images is None:
-        run = "needs the files first"
-    elif state.images:
-        run = f"{len(state.images) - len(state.absent):,} of {len(state.images):,} images"
-    else:
-        return f"{state.suite:16} score: {score}"
-    return f"{state.suite:16} score: {score:22} run: {run}"
-
-
 def next_steps(state: "SuiteState", sources: "Sources", options: str) -> list[str]:
-    """What to do to have the rest: a command, or which file to put where."""
+    """How to get what is missing: a command, or which file to put where."""
     steps = []
     if state.missing or state.optional:
         kind = "missing" if state.missing else "optional"
         steps.append(
-            f"{kind}: {', '.join(named(state.missing or state.optional))}; get with: halbench data fetch {state.suite}{options}"
+            f"{kind}: {', '.join(file_names(state.missing or state.optional))}; fetch with: halbench data fetch {state.suite}{options}"
         )
     if state.absent:
         steps.append(f"images in {state.folder}: {image_step(sources.images[state.suite], state, options)}")
     return steps
 
 
-def named(files: Sequence[str]) -> list[str]:
-    """File names, those of NLTK's resources as one."""
+def file_names(files: Sequence[str]) -> list[str]:
+    """File names, with all of NLTK's resources as one."""
     nltk = [name for name in files if name.startswith("nltk_data/")]
     return [name for name in files if name not in nltk] + ([f"nltk_data ({len(nltk)} files)"] if nltk else [])
 
 
 def image_step(images: "ImageSource", state: "SuiteState", options: str) -> str:
+    """How to get the missing images of a suite."""
     if images.by_hand:
         return images.by_hand.format(folder=state.folder)
-    return f"get with: halbench data fetch {state.suite} --images{options}"
+    return f"fetch with: halbench data fetch {state.suite} --images{options}"

@@ -1,20 +1,15 @@
-"""What `compare` and `gate` share on the command line: options, table cells and the JSON object of paired differences."""
+"""Paired differences on the command line, for `compare` and `gate`: table cells and the JSON object."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from halbench.comparison import Comparison, Gate, Row
+from halbench.statistics.resampling import Resampling
 
-Level = Annotated[
-    float, typer.Option("--level", min=0.5, max=0.999, help="Of the intervals; tests err at 1 - level.", metavar="P")
-]
-Resamples = Annotated[
-    int, typer.Option("--resamples", min=100, help="Bootstrap replicates, and random swaps of the tests.", metavar="N")
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the random draws.", metavar="N")]
+if TYPE_CHECKING:
+    from halbench.comparing.comparison import Comparison, Row
+    from halbench.comparing.gating import Gate
 
 
 def columns(a: str, b: str, level: float) -> dict[str, Literal["left", "right"]]:
@@ -31,7 +26,7 @@ def columns(a: str, b: str, level: float) -> dict[str, Literal["left", "right"]]
 
 def cells(row: "Row") -> tuple[str, ...]:
     """One paired difference as text: group, metric, both values, change and its interval."""
-    from halbench.formatting import format_difference, format_interval, format_value, metric_label
+    from halbench.terminal.formatting import format_difference, format_interval, format_value, metric_label
 
     return (
         row.group,
@@ -43,19 +38,19 @@ def cells(row: "Row") -> tuple[str, ...]:
     )
 
 
-def footer(result: "Comparison | Gate", resamples: int, seed: int) -> str:
-    """How the numbers came about."""
+def footer(result: "Comparison | Gate", resampling: Resampling) -> str:
+    """The line below a table: how many items were compared, and how."""
     return (
-        f"{result.n} items scored in both runs, {result.left_out} left out. {resamples} resamples of images, seed {seed}.\n"
-        + result.signature
+        f"{result.n} items scored in both runs, {result.left_out} left out. {resampling.n_resamples} resamples of images, "
+        f"seed {resampling.seed}.\n{result.signature}"
     )
 
 
-def print_json(result: "Comparison | Gate", resamples: int, seed: int) -> None:
+def print_json(result: "Comparison | Gate", resampling: Resampling) -> None:
     """One object; its rows are flat, values are fractions or native units, unrounded."""
-    from halbench.records import as_json
+    from halbench.files.records import as_json
 
     fields = as_json(result)
     rows = [{**row.pop("row"), **row} for row in fields.pop("rows")]
-    fields |= {"resamples": resamples, "seed": seed, "rows": rows}
+    fields |= {"resamples": resampling.n_resamples, "seed": resampling.seed, "rows": rows}
     typer.echo(json.dumps(fields, ensure_ascii=False, allow_nan=False, indent=1))

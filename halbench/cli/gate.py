@@ -1,4 +1,4 @@
-"""halbench gate RUN --baseline RUN --margins FILE: is this run worse than that one by more than is tolerated?"""
+"""halbench gate RUN --baseline RUN: is a run worse than a baseline by more than its margins?"""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,52 +6,64 @@ from typing import Annotated
 import typer
 
 from halbench.cli import differences as shared
+from halbench.cli.flags import with_flags
 from halbench.cli.options import AsJson, OwnSuite
+from halbench.statistics.resampling import Resampling
 
 HELP = """Check that a run is not worse than a baseline by more than a margin.
 
-A metric is a regression only if the whole interval of its paired difference lies beyond the margin, and passes only if
-the whole interval lies within it. Exit codes: 0 pass, 1 regression, 2 wrong input or incomplete, 3 inconclusive."""
+A metric is a regression only if the interval of its paired difference is entirely beyond the margin, and passes only if
+it is entirely within the margin. A margin on a metric that a model improves by saying less (CHAIR, for example) applies
+to its companions (coverage) as well. Exit codes: 0 pass, 1 regression, 2 wrong input or incomplete run, 3 inconclusive."""
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command(help=HELP)(gate)
+    app.command(help=HELP)(with_flags(gate))
 
 
 def gate(
     run: Annotated[Path, typer.Argument(help="Run folder under test.", metavar="RUN", show_default=False)],
     baseline: Annotated[
-        Path, typer.Option("--baseline", help="Run folder it must not fall behind.", metavar="RUN", show_default=False)
+        Path, typer.Option("--baseline", help="Baseline run folder.", metavar="RUN", show_default=False)
     ],
+    resampling: Resampling,
     margins: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--margins",
-            help="YAML or JSON: what is tolerated, by metric or group/metric, in the metric's own unit "
-            "('generative/chair: 0.01' is one percentage point), with or without suite names on top.",
+            help="YAML or JSON: largest tolerated worsening, by metric or group/metric, in the metric's own unit "
+            "('generative/chair: 0.01' is one percentage point). Default: the suite's own margins for its main metrics.",
             metavar="FILE",
-            show_default=False,
         ),
-    ],
+    ] = None,
     as_json: AsJson = False,
-    level: shared.Level = 0.95,
-    resamples: shared.Resamples = 10_000,
-    seed: shared.Seed = 0,
     suite: OwnSuite = None,
 ) -> None:
-    from halbench import comparison
+    from halbench.comparing import gating
     from halbench.errors import INCONCLUSIVE, OK, REGRESSION
-    from halbench.formatting import print_table
+    from halbench.terminal.formatting import format_amount, print_table
 
-    result = comparison.gate(run, baseline, margins, level, resamples, seed, suite)
+    result = gating.gate(run, baseline, margins, resampling, suite)
     if as_json:
-        shared.print_json(result, resamples, seed)
+        shared.print_json(result, resampling)
     else:
+        rows = [
+            (
+                gated.verdict,
+                *shared.cells(gated.row),
+                "-" if gated.margin is None else f"{format_amount(gated.margin, gated.row.unit)}{' *' * gated.shipped}",
+                gated.reason,
+            )
+            for gated in result.rows
+        ]
+        headings = shared.columns("baseline", "run", resampling.level)
         print_table(
-            {"verdict": "left", **shared.columns("baseline", "run", level), "reason": "left"},
-            [(gated.verdict, *shared.cells(gated.row), gated.reason) for gated in result.rows],
+            {"verdict": "left", **headings, "margin": "right", "reason": "left"},
+            rows,
             f"{result.suite}: {run} against {baseline}",
         )
-        print(shared.footer(result, resamples, seed))
+        if any(gated.shipped for gated in result.rows):
+            print("* default margin, the suite's or else halbench's; set yours with --margins FILE.")
+        print(shared.footer(result, resampling))
         print(f"gate: {result.outcome}")
     raise typer.Exit({"pass": OK, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}[result.outcome])

@@ -1,13 +1,15 @@
-"""halbench lmms-path: where lmms-eval finds our suites as tasks of its own."""
+"""halbench lmms-path: our suites as tasks for lmms-eval."""
 
 import typer
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command("lmms-path", help="Print the folder for lmms-eval --include_path.")(lmms_path)
+    app.command(
+        "lmms-path", help="Write the suites as lmms-eval tasks and print their folder, for its --include_path."
+    )(lmms_path)
 
 
 def lmms_path() -> None:
-    from halbench.lmms_tasks import FOLDER
+    from halbench.lmms_tasks import write_tasks
 
-    print(FOLDER)
+    print(write_tasks())

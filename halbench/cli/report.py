@@ -5,34 +5,41 @@ from typing import Annotated
 
 import typer
 
+from halbench import plugins
 from halbench.cli import options as shared
+from halbench.cli.flags import Only, with_flags
+from halbench.evaluation.choice import DataChoice
+from halbench.statistics.resampling import Resampling
 
-ALL = "all"
+KINDS = ", ".join(plugins.names("reports.kinds"))
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command(help="Tables, figures and pages from run folders.")(report)
+    app.command(help="Write tables, figures and pages about run folders.")(with_flags(report))
 
 
 def report(
     kind: Annotated[
         str,
-        typer.Argument(
-            help="all: one page with everything; or ablation, leaderboard, breakdown, trade_off, training_curves, intervals, samples.",
-            metavar="KIND",
-            show_default=False,
-        ),
+        typer.Argument(help=f"all: one page with everything; or one of {KINDS}.", metavar="KIND", show_default=False),
     ],
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Run, training or ablation folders, or folders of such.", metavar="RUNS...", show_default=False
+            help="Run, training or ablation folders, or folders that contain such folders.",
+            metavar="RUNS...",
+            show_default=False,
         ),
     ],
+    choice: DataChoice,
+    resampling: Annotated[Resampling, Only("n_resamples", "seed")],
     baseline: Annotated[
         str | None,
         typer.Option(
-            "--baseline", help="Run or objective to compare with. Default: an ablation's base.", metavar="NAME"
+            "--baseline",
+            help="Run or objective to compare with. Default: an ablation's base, else the only run of the checkpoint that "
+            "the others were trained from.",
+            metavar="NAME",
         ),
     ] = None,
     formats: Annotated[
@@ -44,27 +51,23 @@ def report(
             metavar="NAME",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write into.", metavar="DIR")] = Path("out/report"),
-    title: Annotated[str, typer.Option("--title", help="Of the page.")] = "Hallucination report",
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", metavar="DIR")] = Path("out/report"),
+    title: Annotated[str, typer.Option("--title", help="Title of the page.", metavar="TEXT")] = "Hallucination report",
     suite: shared.OwnSuite = None,
-    data: shared.DataFolder = None,
-    images: shared.Images = None,
-    resamples: Annotated[int, typer.Option("--resamples", min=100, help="Draws of the paired tests.")] = 10_000,
-    seed: Annotated[int, typer.Option("--seed", help="Of the draws.")] = 0,
 ) -> None:
     import sys
 
-    from halbench.errors import INCOMPLETE
+    from halbench.errors import BAD_INPUT_OR_INCOMPLETE
 
     shared.need_reports("report")
     from reports import reporting
     from reports.types import Options
 
-    options = Options(baseline=baseline, suite_file=suite, data=data, images=images, resamples=resamples, seed=seed)
-    done = reporting.report(kind, runs, options, formats or [], out, title)
-    for line in done.notes:
+    options = Options(baseline, suite, data=choice.data, images=choice.images, resampling=resampling)
+    result = reporting.report(kind, runs, options, formats or [], out, title)
+    for line in result.notes:
         print(f"halbench: {line}", file=sys.stderr)
-    for path in done.written:
+    for path in result.written:
         print(path)
-    if not done.written:
-        raise typer.Exit(INCOMPLETE)
+    if not result.written:
+        raise typer.Exit(BAD_INPUT_OR_INCOMPLETE)

@@ -1,74 +1,41 @@
-"""halbench run: a model answers a suite and is scored; the same command goes on where an earlier one stopped."""
+"""halbench run: a model answers a suite and is scored; repeat the command to resume."""
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
 from halbench.cli import options as shared
+from halbench.cli.flags import Given, with_flags
+from halbench.evaluation.choice import SuiteChoice
+from halbench.judging.options import JudgeOptions, Judging
+from halbench.running.plan import Plan
+from halbench.types import BackendOptions
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command(help="Run a model on a suite and score it.")(run)
+    app.command(help="Run a model on a suite and score its answers.")(with_flags(run))
 
 
 def run(
-    model: shared.Model,
-    suite: shared.SuiteName,
-    backend: shared.BackendName = "hf",
-    settings: shared.Settings = None,
-    limit: shared.Limit = None,
-    out: shared.Out = None,
-    batch_size: shared.BatchSize = "auto",
-    dtype: shared.Dtype = shared.DtypeName.auto,
-    device: shared.Device = None,
-    gen_kwargs: shared.GenKwargs = "",
-    seed: shared.Seed = 0,
-    trust_remote_code: shared.TrustRemoteCode = False,
-    base_url: shared.BaseUrl = None,
-    concurrency: shared.Concurrency = 8,
-    model_args: shared.ModelArgs = "",
-    data: shared.DataFolder = None,
-    images: shared.Images = None,
-    judge: shared.JudgeModel = None,
-    judge_base_url: shared.JudgeUrl = None,
-    judge_prompt: shared.JudgePrompt = None,
-    judge_concurrency: shared.JudgeConcurrency = 8,
-    judge_kwargs: shared.JudgeKwargs = "",
-    judgements: Annotated[
-        Path | None, typer.Option("--judgements", help="Stored replies of a judge.", metavar="FILE")
-    ] = None,
+    plan: Plan,
+    choice: SuiteChoice,
+    backend: BackendOptions,
+    judge: Annotated[Mapping[str, Any], Given(JudgeOptions)],
+    judging: Judging,
     as_json: shared.AsJson = False,
 ) -> None:
     import sys
+    from dataclasses import replace
 
-    from halbench import running
-    from halbench.printing import report
+    from halbench.cli.results_table import report
+    from halbench.judging.options import judge_options
+    from halbench.running import run as running
 
-    plan = shared.plan(
-        model,
-        suite,
-        backend,
-        settings,
-        limit,
-        out,
-        batch_size,
-        dtype,
-        device,
-        gen_kwargs,
-        seed,
-        trust_remote_code,
-        data,
-        images,
-        base_url,
-        concurrency,
-        model_args,
-    )
-    options = shared.judge_options(judge, judge_base_url, judge_concurrency, judge_kwargs)
-    done = running.run(plan, options, judge_prompt, judgements)
-    if done is None:  # not the first rank of several
+    result = running.run(plan, choice, backend, replace(judging, judge=judge_options(judge)))
+    if result is None:  # not the first rank of several
         return
-    evaluation, folder = done
+    evaluation, folder = result
     code = report(evaluation, as_json)
-    print(f"halbench: run folder {folder.path}", file=sys.stderr)
+    print(f"halbench: run folder: {folder.path}", file=sys.stderr)
     raise typer.Exit(code)

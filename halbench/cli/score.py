@@ -1,15 +1,19 @@
-"""halbench score: numbers from responses that are already there; no model, judge or network is needed."""
+"""halbench score: numbers from stored responses; needs no model and no internet, and a judge only if you name one."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from halbench.cli import options as shared
+from halbench.cli.flags import Given, with_flags
+from halbench.evaluation.choice import SuiteChoice
+from halbench.judging.options import JudgeOptions, Judging
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command(help="Score stored responses.")(score)
+    app.command(help="Score stored responses.")(with_flags(score))
 
 
 def score(
@@ -18,31 +22,26 @@ def score(
         typer.Option(
             "--responses",
             "-r",
-            help="Response file (.json, .jsonl, .tsv, .csv, .xlsx) or a run folder.",
+            help="Response file (.json, .jsonl, .tsv, .csv, .xlsx) or a run folder, which names its own suite.",
             metavar="FILE",
         ),
     ],
-    suite: shared.StoredSuite = None,
-    judgements: Annotated[
-        Path | None, typer.Option("--judgements", help="Stored replies of a judge.", metavar="FILE")
+    choice: SuiteChoice,
+    judge: Annotated[Mapping[str, Any], Given(JudgeOptions)],
+    judging: Judging,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Run folder to write. Default: none; with --judge runs/NAME__SUITE.", metavar="DIR"
+        ),
     ] = None,
-    settings: shared.Settings = None,
-    data: shared.DataFolder = None,
-    images: shared.Images = None,
-    out: shared.Out = None,
     as_json: shared.AsJson = False,
-    judge: shared.JudgeModel = None,
-    judge_base_url: shared.JudgeUrl = None,
-    judge_prompt: shared.JudgePrompt = None,
-    judge_concurrency: shared.JudgeConcurrency = 8,
-    judge_kwargs: shared.JudgeKwargs = "",
 ) -> None:
-    from halbench.datasets import open_data
-    from halbench.evaluation import score_stored
-    from halbench.printing import report
+    from dataclasses import replace
 
-    options = shared.judge_options(judge, judge_base_url, judge_concurrency, judge_kwargs)
-    evaluation = score_stored(
-        suite, settings or [], open_data(data, images), responses, judgements, options, judge_prompt, out
-    )
+    from halbench.cli.results_table import report
+    from halbench.evaluation.score import score_stored
+    from halbench.judging.options import judge_options
+
+    evaluation = score_stored(choice, responses, replace(judging, judge=judge_options(judge)), out)
     raise typer.Exit(report(evaluation, as_json))

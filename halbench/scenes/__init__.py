@@ -1,7 +1,7 @@
-"""The embedded world: small drawn scenes with exact truth, and a tiny checkpoint that hallucinates through its prior.
+"""The embedded world: small drawn scenes with exact truth, and a tiny checkpoint that hallucinates from a biased prior.
 
-It lets the whole product run offline on a laptop in minutes, and gives developers of objectives a laboratory: known bias,
-as many scenes and seeds as wanted. It ranks no methods; real suites do.
+With it the whole product runs offline on a laptop in minutes, and objectives can be developed against a known bias with any
+number of scenes and seeds. It is not meant to rank methods; real suites are.
 
     halbench run --model scenes:base --suite scenes
 """
@@ -14,7 +14,7 @@ PREFIX = "scenes:"
 
 
 def checkpoint_path(name: str) -> Path:
-    """Folder of a checkpoint that ships with the package: "scenes:base" or "base". Needs no torch."""
+    """Folder of a checkpoint that ships with the package, by its name "scenes:base" or "base". Needs no torch."""
     folder = Path(__file__).parent
     known = sorted(path.parent.name for path in folder.glob("*/config.json"))
     checkpoint = name.removeprefix(PREFIX)

@@ -1,10 +1,10 @@
-"""What is said and asked of a scene, true or as a biased annotator sees it.
+"""Descriptions of scenes and questions about them, true or as a biased annotator sees them.
 
     "This is a kitchen with two red forks and a knife. There is also a blue cup."
     Question(kind="count", text="Are there exactly two forks in the image?", answer="yes", about=("fork",))
 
-An annotator looks at a scene and takes some absent partners to be there, each as often as its pair's `belief` says.
-Descriptions and answers of the training data are those of such annotators; the truth is that of one without beliefs.
+A biased annotator believes that some absent partners are present, each with the probability `belief` of its pair. The
+descriptions and answers of the training data are by such annotators.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ FOLLOWINGS = ("There {be} {things}.", "There {be} also {things}.", "You can also
 
 @dataclass(frozen=True)
 class Seen:
-    """A class as an annotator sees it. real: whether it is there."""
+    """A class as an annotator sees it. real: whether it is in the scene."""
 
     name: str
     colour: str
@@ -38,7 +38,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Question:
-    """A question and its short answer: "yes" or "no", or the word asked for. about: the classes it names."""
+    """A question and its short answer: "yes", "no", or the word in question. about: the classes it names."""
 
     kind: Kind
     text: str
@@ -47,7 +47,7 @@ class Question:
 
 
 def truth(scene: Scene, parameters: WorldParameters) -> list[list[Seen]]:
-    """What is there, pair by pair, in the order in which the pairs first appear; a trigger stands before its partner."""
+    """The classes of a scene, pair by pair, in the order in which the pairs first appear; triggers before partners."""
     counts, colours = scene.counts(), scene.colours()
     order = list(colours)
     pairs = [[name for name in (pair.trigger, pair.partner) if name in counts] for pair in parameters.associations]
@@ -56,7 +56,7 @@ def truth(scene: Scene, parameters: WorldParameters) -> list[list[Seen]]:
 
 
 def annotated(scene: Scene, parameters: WorldParameters, random: np.random.Generator) -> list[list[Seen]]:
-    """What a biased annotator sees: the truth, and some absent partners beside their triggers."""
+    """What a biased annotator sees: the truth, and some absent partners next to their triggers."""
     believed = {
         pair.trigger: Seen(pair.partner, str(random.choice(parameters.colours)), 1, real=False)
         for pair in absent_partners(scene, parameters)
@@ -68,11 +68,11 @@ def annotated(scene: Scene, parameters: WorldParameters, random: np.random.Gener
 def describe(
     context: str, pairs: Sequence[Sequence[Seen]], parameters: WorldParameters, random: np.random.Generator
 ) -> str:
-    """A description of two to four sentences (one where there is a single pair) that names everything seen."""
+    """A description of two to four sentences (one for a single pair) that names everything seen."""
     groups = [list(pair) for pair in pairs]
     if len(groups) > 2 and random.random() < parameters.merge_rate:
-        place = int(random.integers(len(groups) - 1))
-        groups[place : place + 2] = [groups[place] + groups[place + 1]]
+        position = int(random.integers(len(groups) - 1))
+        groups[position : position + 2] = [groups[position] + groups[position + 1]]
     sentences: list[str] = []
     for group in groups:
         template = str(random.choice(FOLLOWINGS if sentences else OPENINGS))
@@ -99,9 +99,9 @@ def listing(phrases: Sequence[str]) -> str:
 
 
 def ask(kind: Kind, scene: Scene, parameters: WorldParameters, random: np.random.Generator) -> Question | None:
-    """A yes/no question of this kind with its true answer; None where the scene allows none.
+    """A yes/no question of this kind with its true answer; None if the scene allows none.
 
-    Colour, count and relation are asked of what is there, and their answers are as often yes as no.
+    Colour, count and relation questions are about objects in the scene; their answers are yes and no equally often.
     """
     counts, colours = scene.counts(), scene.colours()
     partners = [pair.partner for pair in absent_partners(scene, parameters)]
@@ -109,29 +109,29 @@ def ask(kind: Kind, scene: Scene, parameters: WorldParameters, random: np.random
         absent = [name for name in parameters.classes if name not in counts and name not in partners]
         pool = {"present": list(counts), "absent_random": absent, "absent_partner": partners}[kind]
         return existence(kind, str(random.choice(pool))) if pool else None
-    wanted = bool(random.random() < 0.5)
-    answer = "yes" if wanted else "no"
+    is_true = bool(random.random() < 0.5)
+    answer = "yes" if is_true else "no"
     name = str(random.choice(list(counts)))
     if kind == "colour":
         others = [colour for colour in parameters.colours if colour != colours[name]]
-        colour = colours[name] if wanted else str(random.choice(others))
+        colour = colours[name] if is_true else str(random.choice(others))
         things = with_article(f"{colour} {name}") if counts[name] == 1 else f"{colour} {plural(name)}"
         return Question(kind, f"{_be(counts[name])} there {things} in the image?", answer, (name,))
     if kind == "count":
         number = (
             counts[name]
-            if wanted
+            if is_true
             else int(random.choice([other for other in parameters.counts if other != counts[name]]))
         )
         things = name if number == 1 else plural(name)
         return Question(kind, f"{_be(number)} there exactly {NUMBERS[number]} {things} in the image?", answer, (name,))
-    return relation(scene, parameters, wanted, random)
+    return relation(scene, parameters, is_true, random)
 
 
 def questions(scene: Scene, parameters: WorldParameters) -> list[Question]:
-    """One question of each kind that the scene allows: those of the suite."""
-    asked = (ask(kind, scene, parameters, scene.random(f"question {kind}")) for kind in KINDS)
-    return [question for question in asked if question]
+    """The suite's questions about a scene: one of each kind that the scene allows."""
+    drawn = (ask(kind, scene, parameters, scene.random(f"question {kind}")) for kind in KINDS)
+    return [question for question in drawn if question]
 
 
 def existence(kind: Kind, name: str) -> Question:
@@ -139,8 +139,8 @@ def existence(kind: Kind, name: str) -> Question:
     return Question(kind, f"Is there {with_article(name)} in the image?", "yes" if kind == "present" else "no", (name,))
 
 
-def relation(scene: Scene, parameters: WorldParameters, wanted: bool, random: np.random.Generator) -> Question | None:
-    """Whether one object is left of another; both are the only ones of their class and stand in different columns."""
+def relation(scene: Scene, parameters: WorldParameters, is_true: bool, random: np.random.Generator) -> Question | None:
+    """Whether one object is left of another; both are the only ones of their class and are in different columns."""
     counts = scene.counts()
     columns = {thing.name: thing.cell % parameters.grid for thing in scene.objects if counts[thing.name] == 1}
     ordered = [(left, right) for left in columns for right in columns if columns[left] < columns[right]]
@@ -148,9 +148,9 @@ def relation(scene: Scene, parameters: WorldParameters, wanted: bool, random: np
         return None
     left, right = ordered[int(random.integers(len(ordered)))]
     side = str(random.choice(["left", "right"]))
-    first, second = (left, right) if (side == "left") == wanted else (right, left)
+    first, second = (left, right) if (side == "left") == is_true else (right, left)
     return Question(
-        "relation", f"Is the {first} to the {side} of the {second}?", "yes" if wanted else "no", (first, second)
+        "relation", f"Is the {first} to the {side} of the {second}?", "yes" if is_true else "no", (first, second)
     )
 
 

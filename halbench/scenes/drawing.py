@@ -1,10 +1,10 @@
-"""Scenes as images: flat drawings of the classes on a backdrop that tells the context, under pixel noise.
+"""Scenes as images: flat drawings of the classes on the backdrop of their context, with pixel noise.
 
 A class is a list of strokes on a square of 100 x 100 units, in three tones of the object's colour:
 
     "ball": (("oval", "main", 4, 4, 96, 96), ("line", "dark", 6, 8, 50, 94, 50), ...)     kind, tone, coordinates
 
-A line's first number is its width. Strokes are drawn large and shrunk, so that edges are smooth at 14 pixels.
+A line's first number is its width. Strokes are drawn large and scaled down, so that edges are smooth at 14 pixels.
 """
 
 from functools import cache
@@ -17,8 +17,8 @@ from halbench.scenes.world import Scene, SceneObject, WorldParameters, generator
 Stroke = tuple[str | float, ...]
 Box = tuple[int, int, int, int]
 
-SCALE = 16  # how much larger than shown sprites are drawn
-VISIBLE = 40  # alpha, of 255, from which a sprite's pixel belongs to the object's box
+SCALE = 16  # factor by which sprites are drawn larger than shown
+VISIBLE = 40  # alpha, of 255, from which a sprite's pixel counts for the object's box
 
 COLOURS = {
     "red": (216, 44, 44),
@@ -223,7 +223,7 @@ def draw_scene(scene: Scene, parameters: WorldParameters) -> Image.Image:
 
 
 def object_box(thing: SceneObject) -> Box:
-    """The tight box of an object's pixels: left, top, right, bottom; right and bottom lie just outside."""
+    """The tight box of an object's pixels: left, top, right, bottom; right and bottom are exclusive."""
     visible = sprite(thing.name, thing.colour, thing.size).getchannel("A").point(lambda alpha: 255 * (alpha >= VISIBLE))
     left, top, right, bottom = visible.getbbox() or (0, 0, thing.size, thing.size)
     return thing.left + left, thing.top + top, thing.left + right, thing.top + bottom
@@ -231,7 +231,7 @@ def object_box(thing: SceneObject) -> Box:
 
 @cache
 def backdrop(context: str, pixels: int) -> Image.Image:
-    """The ground of a context: two soft tones that meet at a horizon."""
+    """The background of a context: two soft tones that meet at a horizon."""
     above, below, horizon = BACKDROPS[context]
     image = Image.new("RGB", (pixels, pixels), above)
     ImageDraw.Draw(image).rectangle((0, round(horizon * pixels / 4), pixels, pixels), fill=below)

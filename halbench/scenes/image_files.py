@@ -1,19 +1,19 @@
-"""Scenes as PNG files, drawn once. Several processes may write the same folder at the same time."""
+"""Scenes as PNG files, drawn once. Several processes may write to the same folder at the same time."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from halbench.errors import InputError, MissingExtra
-from halbench.records import content_hash
+from halbench.files.records import content_hash
+from halbench.files.writing import replacing
 from halbench.scenes.world import Scene, WorldParameters
 
 DRAWING_VERSION = "1"
-"""Raise it when pixels change, so that old files are not taken for new ones."""
+"""Raise it when pixels change, so that old files are not reused."""
 
 
 def world_hash(parameters: WorldParameters) -> str:
-    """What a world's images are: its parameters and how it is drawn."""
+    """Hash of everything that shapes a world's images: its parameters and the version of the drawing."""
     return content_hash([parameters, DRAWING_VERSION], 8)
 
 
@@ -23,12 +23,12 @@ def image_name(scene: Scene) -> str:
 
 
 def image_folder(root: Path, parameters: WorldParameters, seed: int) -> Path:
-    """Where the evaluation images of a world and seed lie below the folder of all scenes."""
+    """Folder of the evaluation images of a world and seed, below the folder of all scenes."""
     return root / f"{world_hash(parameters)}-{seed}"
 
 
 def write_images(folder: Path, scenes: Sequence[Scene], parameters: WorldParameters) -> list[Path]:
-    """The file of each scene; those that are not there yet are drawn, each whole or not at all."""
+    """The file of each scene; missing ones are drawn and written atomically."""
     paths = [folder / image_name(scene) for scene in scenes]
     missing = [(path, scene) for path, scene in zip(paths, scenes, strict=True) if not path.is_file()]
     if not missing:
@@ -38,13 +38,11 @@ def write_images(folder: Path, scenes: Sequence[Scene], parameters: WorldParamet
     except ModuleNotFoundError as error:
         raise MissingExtra(f"drawing scenes needs: pip install 'halbench[hf]' (no module '{error.name}')") from error
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for path, scene in missing:
-            partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-            draw_scene(scene, parameters).save(partial, format="png")
-            os.replace(partial, path)
+            with replacing(path) as partial:
+                draw_scene(scene, parameters).save(partial, format="png")
     except OSError as error:
         raise InputError(
-            f"{folder}: scenes cannot be written there ({error.strerror}); choose another with --data or --out"
+            f"{folder}: scenes cannot be written ({error.strerror}); choose another with --data or --out"
         ) from error
     return paths

@@ -1,14 +1,14 @@
-"""What can be in a scene, and how scenes are drawn by lot.
+"""What can be in a scene, and how scenes are sampled.
 
-A scene is a grid of cells with at most one object in each. Objects come in pairs of a trigger and its partner, as fork and
-knife; a scene holds two to four pairs, of each the trigger, its partner, or both. Partners join their triggers far more
-often in the training split than in the evaluation split: that is the bias which a model picks up.
+A scene is a grid of cells with at most one object in each. Classes come in pairs of a trigger and its partner, such as
+fork and knife; a scene has two to four pairs, of each the trigger, its partner, or both. Partners accompany their triggers
+far more often in the training split than in the evaluation split: this is the bias that a model learns.
 
     Scene(split="evaluation", index=12, context="kitchen",
           objects=(SceneObject(name="fork", colour="red", cell=3, left=62, top=1, size=17), ...))
 
-The same (parameters, seed, split, index) is the same scene on every machine. Which split a layout may appear in follows
-from its hash, so the splits share no scene whatever the seeds.
+The same (parameters, seed, split, index) give the same scene on every machine. The hash of a layout decides in which split
+it may appear, so the splits share no scene, whatever the seeds.
 """
 
 import hashlib
@@ -19,19 +19,19 @@ from typing import Literal
 
 import numpy as np
 
-from halbench.records import content_hash
+from halbench.files.records import content_hash
 
 Split = Literal["training", "evaluation"]
 SPLITS: tuple[Split, ...] = ("training", "evaluation")
 
 PLURALS = {"knife": "knives", "mouse": "mice", "bus": "buses", "bench": "benches"}
-"""Class names whose plural is not formed by adding an s."""
+"""Class names with an irregular plural."""
 
 
 @dataclass(frozen=True)
 class Association:
-    """A trigger and its partner. belief: how often an annotator who sees the trigger without its partner takes the
-    partner to be there all the same."""
+    """A trigger and its partner. belief: how often an annotator who sees the trigger without its partner believes that the
+    partner is present."""
 
     trigger: str
     partner: str
@@ -39,7 +39,7 @@ class Association:
 
 
 def _associations(strong: tuple[tuple[str, str], ...], weak: tuple[str, str]) -> tuple[Association, ...]:
-    # Away from one half on both sides: greedy text then follows the bias, not the luck of a training run.
+    # Well above and below one half, so that greedy text follows the bias and not the randomness of a training run.
     return (*(Association(*names, belief=0.85) for names in strong), Association(*weak, belief=0.25))
 
 
@@ -47,11 +47,11 @@ def _associations(strong: tuple[tuple[str, str], ...], weak: tuple[str, str]) ->
 class WorldParameters:
     """Everything that decides what scenes look like and how they are described.
 
-    contexts: place -> its pairs. grid: cells per side. cell: pixels per side of a cell. pairs: how many pairs a scene
-    has -> weight. counts: how many objects of a class there are -> weight. trigger_rate: share of pairs with a trigger; the
-    others are a partner alone. partner_rates: P(partner | trigger) in each split. stray_rate: share of pairs that belong to
-    another context. sizes: smallest and largest drawing, pixels. noise: sd of the pixel noise, of 255.
-    colour_rate: share of mentions that tell the colour. merge_rate: how often two pairs share a sentence.
+    contexts: name -> its pairs. grid: cells per side. cell: pixels per side of a cell. pairs: number of pairs in a scene
+    -> weight. counts: number of objects of a class -> weight. trigger_rate: share of pairs with a trigger; the others are
+    a partner alone. partner_rates: P(partner | trigger) in each split. stray_rate: share of pairs from another context.
+    sizes: smallest and largest drawing, pixels. noise: sd of the pixel noise, of 255. colour_rate: share of mentions with
+    the colour. merge_rate: how often two pairs share a sentence.
     """
 
     contexts: Mapping[str, tuple[Association, ...]] = field(
@@ -97,7 +97,7 @@ def plural(name: str) -> str:
 
 @dataclass(frozen=True)
 class SceneObject:
-    """One object. cell: counted from 0 by rows. left, top, size: the square it is drawn in, pixels."""
+    """One object. cell: numbered from 0 by rows. left, top, size: the square it is drawn in, pixels."""
 
     name: str
     colour: str
@@ -109,7 +109,7 @@ class SceneObject:
 
 @dataclass(frozen=True)
 class Scene:
-    """One image's truth. objects are in the order of their cells; those of one class share a colour."""
+    """The truth about one image. objects: in the order of their cells; those of one class share a colour."""
 
     seed: int
     split: Split
@@ -118,7 +118,7 @@ class Scene:
     objects: tuple[SceneObject, ...]
 
     def counts(self) -> Counter[str]:
-        """How many objects of each class there are."""
+        """Number of objects of each class."""
         return Counter(thing.name for thing in self.objects)
 
     def colours(self) -> dict[str, str]:
@@ -126,25 +126,25 @@ class Scene:
         return {thing.name: thing.colour for thing in self.objects}
 
     def random(self, purpose: str, draw: int = 0) -> np.random.Generator:
-        """The generator for what is said of this scene; independent for each purpose and draw."""
+        """The random generator for texts about this scene; independent for each purpose and draw."""
         return generator(self.seed, self.split, self.index, purpose, draw)
 
 
 def generator(*identity: object) -> np.random.Generator:
-    """A random generator that depends on these values and on nothing else."""
+    """A random generator that depends only on these values."""
     digest = hashlib.sha256("/".join(map(str, identity)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16]))
 
 
 def choose(choices: Mapping[int, float], random: np.random.Generator) -> int:
-    """A number by its weight."""
+    """A number drawn with its weight."""
     keys = list(choices)
     bounds = np.cumsum([choices[key] for key in keys])
     return keys[int(np.searchsorted(bounds, random.random() * bounds[-1], side="right"))]
 
 
 def split_of(objects: Iterable[SceneObject]) -> Split:
-    """The only split in which this layout (what of which colour lies where) may appear."""
+    """The only split in which this layout (which class of which colour is where) may appear."""
     layout = sorted((thing.cell, thing.name, thing.colour) for thing in objects)
     return SPLITS[int(content_hash(layout, 2), 16) % 2]
 
@@ -180,7 +180,7 @@ def _classes(parameters: WorldParameters, split: Split, context: str, random: np
 
 
 def _place(names: list[str], parameters: WorldParameters, random: np.random.Generator) -> tuple[SceneObject, ...]:
-    """One to three objects of each class, of one colour a class, in cells of their own."""
+    """One to three objects of each class, in one colour per class, each in a cell of its own."""
     cells = [int(cell) for cell in random.permutation(parameters.grid**2)]
     smallest, largest = parameters.sizes
     objects = []
@@ -199,6 +199,9 @@ def _place(names: list[str], parameters: WorldParameters, random: np.random.Gene
 
 
 def absent_partners(scene: Scene, parameters: WorldParameters) -> list[Association]:
-    """The pairs of which the scene holds the trigger but not the partner."""
+    """The pairs whose trigger is in the scene, but not their partner."""
     present = scene.counts()
     return [pair for pair in parameters.associations if pair.trigger in present and pair.partner not in present]
+
+
+WORLD = WorldParameters()

@@ -1,1 +1,1 @@
-"""Benchmark suites: each module here is one suite and holds it as SUITE."""
+"""Benchmark suites: each module here defines one as SUITE."""

@@ -1,8 +1,8 @@
 """AMBER: 1,004 images, one description and about 14 yes/no questions each (Wang et al., 2023, arXiv 2311.07397).
 
-Generative: which nouns of a description hallucinate (`chair`, `hal`), how much of the annotated truth it covers (`cover`),
-and how much of it is the hallucination that people would expect (`cog`). Discriminative: accuracy, precision, recall and
-F1 with "No" as the positive class. AMBER score = (1 - chair + f1) / 2.
+Generative: the share of a description's nouns that hallucinate (`chair`), of descriptions that do (`hal`), of annotated
+objects that are named (`cover`), and of likely hallucinations that are named (`cog`). Discriminative: accuracy, precision,
+recall and F1 with "No" as the positive class. AMBER score = (1 - chair + f1) / 2.
 Source: junyangwang0410/AMBER inference.py and data/.
 
     halbench score --suite amber --responses answers.json      a list of {"id": 1, "response": "..."}
@@ -14,13 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from halbench import yes_no
-from halbench.datasets import Data
-from halbench.errors import InputError, MissingExtra
-from halbench.language import Language, open_language
-from halbench.ratios import divide, ratio_metric
-from halbench.records import content_hash, read_json, write_json
-from halbench.response_files import match_by_id_or_question
+from halbench.data.datasets import Data
+from halbench.files.records import content_hash, read_json
+from halbench.responses.matching import match_by_id_or_question
+from halbench.scoring_tools import yes_no
+from halbench.scoring_tools.language import Language, open_language
+from halbench.scoring_tools.ratios import (
+    divide,
+    hallucinated_mentions,
+    hallucinated_texts,
+    length,
+    named_share,
+    ratio_metric,
+)
+from halbench.scoring_tools.word_similarity import SIMILARITY, table_similarity
 from halbench.types import Decoding, Item, Judgement, Metric, Response, ResponseRow, Score, Suite, Task
 
 GROUP_OF_TYPE = {
@@ -42,16 +49,14 @@ PARTS = {
     "attribute": ATTRIBUTE,
     "relation": ("relation",),
 }
-"""The authors' query files, and the item groups each holds."""
-
-SIMILAR = 0.8  # inference.py --similarity_score
+"""The authors' query files and the item groups in each."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """similarity: how nouns match annotated words beyond being the same: "exact" (not at all), "spacy" (en_core_web_lg,
-    as the official script; built once and cached) or a table FILE. answers: the official reading of Yes and No, or ours.
-    part: which of the authors' query files; "auto" is all, or those that a response file answers.
+    """similarity: which other words match an annotated one: none ("exact"), similar ones by "spacy" (en_core_web_lg, as in
+    the official script; computed once and cached) or by a table FILE. answers: the official reading of Yes and No
+    ("strict"), or ours. part: which of the authors' query files; "auto" is all, or those that a response file answers.
     """
 
     similarity: str = "exact"
@@ -61,9 +66,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Lexicon:
-    """What the scorer knows of words. vocabulary: words that count. ignored: words never hallucinated.
+    """Word lists of the scorer. vocabulary: words that count. ignored: words that are never hallucinated.
 
-    relations: word -> words that stand for it. similar: word -> words closer than SIMILAR (itself not among them).
+    relations: word -> words that mean it. similar: word -> other words closer than SIMILAR.
     """
 
     vocabulary: frozenset[str]
@@ -74,15 +79,15 @@ class Lexicon:
 
 @dataclass(frozen=True)
 class Slots:
-    """Annotated words of an image, each a slot to be marked, and the words that mark them, in the official order."""
+    """Annotated words of an image, each a slot, and the words that mark a slot, in the official order."""
 
     words: Sequence[str]
     markers: Mapping[str, int]
 
     @staticmethod
     def of(words: Sequence[str], relations: Mapping[str, Sequence[str]]) -> "Slots":
-        # A marker that several slots share marks the first that lists it, and related words come before the annotated
-        # words themselves: 349 truth words mark another word's slot, officially.
+        # A marker of several slots marks the first that lists it, and related words come before the annotated words
+        # themselves: in the official script, 349 truth words mark another word's slot.
         markers: dict[str, int] = {}
         for slot, word in enumerate(words):
             for related in relations[word]:
@@ -92,7 +97,7 @@ class Slots:
         return Slots(words, markers)
 
     def first_similar(self, noun: str, similar: frozenset[str]) -> int | None:
-        """Slot of the first marker that equals the noun or is similar to it."""
+        """Slot of the first marker that is the noun or similar to it; None if there is none."""
         return next((slot for marker, slot in self.markers.items() if marker == noun or marker in similar), None)
 
 
@@ -124,14 +129,15 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
         if item.group == "generative":
             assert language is not None
             assert lexicon is not None
-            return score_description(item, description_nouns(response.text, language), *truths[item.id], lexicon)
+            nouns = description_nouns(response.text, language)
+            return score_description(item, nouns, len(response.text.split()), *truths[item.id], lexicon)
         return score_question(item, response.text, read)
 
     return Task(items, score, identity, official=options.answers == "strict")
 
 
 def read_items(data: Data, part: str, rows: Sequence[ResponseRow] | None) -> list[Item]:
-    """Queries joined with annotations, of the parts asked for."""
+    """Queries joined with annotations, of the chosen part."""
     queries, annotations = (
         read_json(data.file("amber/query/query_all.json")),
         read_json(data.file("amber/annotations.json")),
@@ -143,96 +149,40 @@ def read_items(data: Data, part: str, rows: Sequence[ResponseRow] | None) -> lis
         row = truth[query["id"]]
         group = GROUP_OF_TYPE[row["type"]]
         answer = {"truth": row["truth"], "hallu": row["hallu"]} if group == "generative" else row["truth"]
-        items.append(Item(str(query["id"]), images / query["image"], query["query"], answer, group))
+        items.append(Item(str(query["id"]), (images / query["image"],), query["query"], answer, group))
     if part == "auto" and rows is not None:
         ids = set(match(items, rows))
         answered = {item.group for item in items if item.id in ids}
-        wanted = {
+        chosen = {
             group
             for groups in (PARTS["generative"], PARTS["existence"], ATTRIBUTE, PARTS["relation"])
             if answered & set(groups)
             for group in groups
         }
     else:
-        wanted = set(PARTS["all" if part == "auto" else part])
-    return [item for item in items if item.group in wanted]
+        chosen = set(PARTS["all" if part == "auto" else part])
+    return [item for item in items if item.group in chosen]
 
 
 def open_lexicon(data: Data, similarity: str) -> Lexicon:
-    """Word lists of AMBER and the similarity that the user chose."""
+    """AMBER's word lists and the chosen similarity."""
     relations: dict[str, list[str]] = read_json(data.file("amber/relation.json"))
     vocabulary = frozenset(relations) | frozenset(itertools.chain.from_iterable(relations.values()))
     ignored = frozenset(data.file("amber/safe_words.txt").read_text(encoding="utf-8").split("\n"))
-    named = SIMILARITY.get(similarity)
-    similar = named(data, vocabulary) if named else table_similarity(Path(similarity), vocabulary)
+    compute = SIMILARITY.get(similarity)
+    similar = compute(data, vocabulary) if compute else table_similarity(Path(similarity), vocabulary)
     return Lexicon(vocabulary, ignored, relations, similar)
 
 
-def no_similarity(data: Data, vocabulary: frozenset[str]) -> dict[str, frozenset[str]]:
-    """Only the same word matches."""
-    return {}
-
-
-def table_similarity(path: Path, vocabulary: frozenset[str]) -> dict[str, frozenset[str]]:
-    """Similarity from a table file: {"similar_pairs": [["tv", "television", 0.93], ...]}; the rest is not similar."""
-    if not path.is_file():
-        raise InputError(f"similarity={path}: no such file; expected exact, spacy or a table file")
-    table = read_json(path)
-    pairs = table.get("similar_pairs") if isinstance(table, dict) else None
-    if not isinstance(pairs, list) or not all(_is_pair(pair) for pair in pairs):
-        raise InputError(f'{path}: expected {{"similar_pairs": [[word, word, similarity], ...]}}')
-    similar: dict[str, set[str]] = {}
-    for first, second, value in pairs:
-        if value > SIMILAR:
-            similar.setdefault(first, set()).add(second)
-            similar.setdefault(second, set()).add(first)
-    return {word: frozenset(words & vocabulary) for word, words in similar.items() if word in vocabulary}
-
-
-def _is_pair(pair: object) -> bool:
-    return isinstance(pair, list) and [type(part) for part in pair] in ([str, str, float], [str, str, int])
-
-
-def spacy_similarity(data: Data, vocabulary: frozenset[str]) -> dict[str, frozenset[str]]:
-    """Similarity by spaCy's en_core_web_lg, kept as a table file beside the suite's data.
-
-    Both sides of each comparison lie in AMBER's 418-word vocabulary, so one table replaces every pipeline call.
-    """
-    name = "en_core_web_lg"
-    try:
-        import spacy
-
-        pipeline = spacy.load(name)
-    except (ImportError, OSError) as error:
-        raise MissingExtra(
-            f"similarity=spacy needs: pip install 'halbench[spacy]' && python -m spacy download {name}"
-        ) from error
-    version = f"{name}-{pipeline.meta['version']}"
-    path = data.made(f"amber/similarity_{version}.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_file():
-        documents = {word: pipeline(word) for word in sorted(vocabulary)}
-        pairs = [
-            (first, second, float(documents[first].similarity(documents[second])))
-            for first, second in itertools.combinations(documents, 2)
-        ]
-        write_json(path, {"model": version, "similar_pairs": [pair for pair in pairs if pair[2] > SIMILAR]})
-    return table_similarity(path, vocabulary)
-
-
-SIMILARITY: Mapping[str, Callable[[Data, frozenset[str]], dict[str, frozenset[str]]]] = {
-    "exact": no_similarity,
-    "spacy": spacy_similarity,
-}
-
-
 def description_nouns(text: str, language: Language) -> list[str]:
-    """Base forms of a description's nouns, case kept: "Sky" is officially not "sky"."""
+    """Base forms of a description's nouns; case is kept, since officially "Sky" is not "sky"."""
     return [language.lemma(word) for word, tag in language.tags(language.tokens(text)) if tag.startswith("NN")]
 
 
-def score_description(item: Item, nouns: Sequence[str], safe: Slots, hallu: Slots, lexicon: Lexicon) -> Score:
-    """Counts of one description, with the official script's order of tests."""
+def score_description(
+    item: Item, nouns: Sequence[str], words: int, safe: Slots, hallu: Slots, lexicon: Lexicon
+) -> Score:
+    """Counts of one description from its nouns and number of words; the tests are in the official script's order."""
     counted = [noun for noun in nouns if noun in lexicon.vocabulary]
     covered, expected, hallucinated, correct = set(), set(), [], []
     for noun in counted:
@@ -262,6 +212,7 @@ def score_description(item: Item, nouns: Sequence[str], safe: Slots, hallu: Slot
         "truth_covered": len(covered),
         "hallu_slots": len(hallu.words),
         "hallu_named": len(expected),
+        "words": words,
     }
     evidence = {
         "hallucinated": hallucinated,
@@ -269,7 +220,7 @@ def score_description(item: Item, nouns: Sequence[str], safe: Slots, hallu: Slot
         "covered": [safe.words[slot] for slot in sorted(covered)],
         "expected_hallucinations": [hallu.words[slot] for slot in sorted(expected)],
     }
-    return Score(item.id, item.image.name, item.group, counts, evidence)
+    return Score.of(item, counts, evidence, faults=len(hallucinated))
 
 
 def score_question(item: Item, text: str, read: Callable[[str], yes_no.Answer | None]) -> Score:
@@ -278,11 +229,11 @@ def score_question(item: Item, text: str, read: Callable[[str], yes_no.Answer | 
     answer = read(text)
     counts = yes_no.count_answer(truth, answer, positive="no")
     counts["unreadable"] = answer is None and yes_no.read_lenient(text) is None
-    return Score(item.id, item.image.name, item.group, counts, {"truth": truth, "answer": answer})
+    return Score.of(item, counts, {"truth": truth, "answer": answer}, faults=truth != answer)
 
 
 def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
-    """Rows by AMBER's id, or by image and question where ids are another harness's."""
+    """Rows by AMBER's id, or by image and question if the ids are another harness's."""
     return match_by_id_or_question(items, rows, "amber has ids 1..15220")
 
 
@@ -308,7 +259,7 @@ def _amber_score(counts: Mapping[str, Any]) -> Any:
     return (1 - chair + yes_no.f1(counts)) / 2
 
 
-GENERATIVE_GROUP = ("generative",)
+GENERATIVE = ("generative",)
 QUESTION_GROUPS = ("discriminative", "existence", "attribute", "state", "number", "action", "relation")
 
 SUITE = Suite(
@@ -318,33 +269,49 @@ SUITE = Suite(
     options=Options,
     decoding=Decoding(max_new_tokens=512),
     metrics=(
-        ratio_metric(
+        hallucinated_mentions(
             "chair",
             "nouns_hallucinated",
             "nouns",
-            "lower",
-            groups=GENERATIVE_GROUP,
+            groups=GENERATIVE,
             official=_printed("nouns_hallucinated", "nouns"),
+            label="CHAIR",
+            companions=("cover", "length"),
+            margin=0.01,
+            published="chair",
         ),
-        ratio_metric(
+        named_share(
             "cover",
             "truth_covered",
             "truth_slots",
-            "higher",
-            groups=GENERATIVE_GROUP,
+            groups=GENERATIVE,
             official=_printed("truth_covered", "truth_slots"),
+            published="cover",
         ),
-        ratio_metric(
-            "hal", "descriptions_hallucinated", "descriptions", "lower", groups=GENERATIVE_GROUP, official=_hal_printed
+        hallucinated_texts(
+            "hal",
+            "descriptions_hallucinated",
+            "descriptions",
+            groups=GENERATIVE,
+            official=_hal_printed,
+            companions=("cover", "length"),
+            margin=0.04,
+            published="hal",
         ),
         ratio_metric(
             "cog",
             "hallu_named",
             "hallu_slots",
             "lower",
-            groups=GENERATIVE_GROUP,
+            groups=GENERATIVE,
             official=_printed("hallu_named", "hallu_slots"),
+            main=GENERATIVE,
+            companions=("cover", "length"),
+            margin=0.01,
+            published="cog",
+            description="share of annotated likely hallucinations that are mentioned",
         ),
+        length("descriptions", groups=GENERATIVE),
         *yes_no.metrics(
             QUESTION_GROUPS,
             official={
@@ -353,10 +320,19 @@ SUITE = Suite(
                 "recall": _printed("correct_positive", "truth_positive"),
                 "f1": _f1_printed,
             },
+            main=("discriminative",),
         ),
-        ratio_metric("unread", "unread", "questions", "lower", groups=QUESTION_GROUPS),
-        ratio_metric("unreadable", "unreadable", "questions", "lower", groups=QUESTION_GROUPS),
-        Metric("amber_score", _amber_score, "higher"),
+        yes_no.unread_metric(QUESTION_GROUPS),
+        yes_no.unread_metric(QUESTION_GROUPS, "unreadable"),
+        Metric(
+            "amber_score",
+            _amber_score,
+            "higher",
+            label="AMBER score",
+            main=("all",),
+            companions=("generative/cover", "generative/length"),
+            published="amber_score",
+        ),
     ),
     groups={
         "generative": ("generative",),
@@ -371,4 +347,5 @@ SUITE = Suite(
     },
     load=load,
     match=match,
+    truth_labels={"hallu": "likely hallucinations, as annotated"},
 )

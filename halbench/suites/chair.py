@@ -1,38 +1,48 @@
 """CHAIR: which COCO objects a caption names that are not in the image (Rohrbach et al., 2018, arXiv 1809.02156).
 
-The truth of an image is the union of its instance categories and of the objects in its five human captions. Repeats of a
-hallucinated object count each time. Source: LisaAnne/Hallucination utils/chair.py; shikiw/OPERA chair.py.
+The truth of an image is the union of its instance categories and the objects in its five human captions. A hallucinated
+object counts each time it is mentioned. Source: LisaAnne/Hallucination utils/chair.py; shikiw/OPERA chair.py.
 
     halbench score --suite chair --responses captions.jsonl      rows {"image_id": 226988, "caption": "..."}
     halbench run --suite chair --set images=FOLDER_OR_LIST ...   photographs whose names end in their COCO id
 """
 
-import gzip
-import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from halbench.coco_objects import Vocabulary, caption_words, categorised, merge_two_words, open_vocabulary
-from halbench.datasets import Data
+from halbench.data.datasets import Data
 from halbench.errors import InputError
-from halbench.language import open_language
-from halbench.ratios import percent_printed, ratio_metric
-from halbench.records import file_hash, read_json
-from halbench.response_files import image_key
+from halbench.files.records import file_hash, read_json
+from halbench.responses.matching import image_key
+from halbench.scoring_tools.coco_objects import (
+    Vocabulary,
+    caption_words,
+    categorised,
+    merge_two_words,
+    open_vocabulary,
+)
+from halbench.scoring_tools.coco_truth import read_coco_truth
+from halbench.scoring_tools.language import open_language
+from halbench.scoring_tools.ratios import (
+    hallucinated_mentions,
+    hallucinated_texts,
+    length,
+    named_share,
+    percent_printed,
+)
 from halbench.types import Decoding, Item, Judgement, Response, ResponseRow, Score, Suite, Task
 
-# OPERA's prompt, used by the papers that report CHAIR on COCO since.
+# OPERA's prompt, used by later papers that report CHAIR on COCO.
 PROMPT = "Please describe this image in detail."
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 @dataclass(frozen=True)
 class Options:
-    """captions: how words get their base form. truth: which of the two public builds of the COCO objects.
+    """captions: how words get their base form. truth: which of the two public builds of the COCO objects is used.
 
     images: a folder of images or a text file of COCO ids or file names, instead of the default sample of 500.
     """
@@ -54,12 +64,12 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
     else:
         images = default_sample(data)
     items = []
-    for key, path in sorted(images.items(), key=lambda entry: entry[0].zfill(12)):  # one order, whatever the file's
+    for key, path in sorted(images.items(), key=lambda entry: entry[0].zfill(12)):  # the same order for any file
         if key not in truth:
             raise InputError(
                 f"image '{key}' ({path}) is not among the {len(truth)} COCO 2014 images with known objects. Wrong --suite?"
             )
-        items.append(Item(id=key, image=path, prompt=PROMPT, truth=truth[key], group="all"))
+        items.append(Item(id=key, images=(path,), prompt=PROMPT, truth=truth[key], group="all"))
 
     def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
         words = caption_words(response.text, options.captions, language)
@@ -92,22 +102,11 @@ def score_caption(item: Item, words: Sequence[str], vocabulary: Vocabulary) -> S
         "words": len(merged),
     }
     evidence = {"mentions": mentions, "hallucinated": hallucinated, "truth": item.truth}
-    return Score(item.id, item.image.name, item.group, counts, evidence)
-
-
-def read_coco_truth(path: Path) -> Mapping[str, list[str]]:
-    """COCO image id -> its object classes, sorted."""
-    try:
-        truth: dict[str, list[str]] = json.loads(gzip.decompress(path.read_bytes()))
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(
-            f"{path}: not a gzipped JSON object of image id -> objects ({error}). Build it with: halbench data fetch chair"
-        ) from error
-    return truth
+    return Score.of(item, counts, evidence, faults=len(hallucinated))
 
 
 def default_sample(data: Data) -> dict[str, Path]:
-    """The 500 val2014 images that OPERA (arXiv 2311.17911) published captions for, by id."""
+    """Id -> file of the 500 val2014 images for which OPERA (arXiv 2311.17911) published captions."""
     listing = resources.files("halbench.suites").joinpath("chair_sample_500.txt").read_text("utf-8")
     ids = [line for line in listing.splitlines() if line and not line.startswith("#")]
     return {key: data.image_folder("chair") / coco_file(key) for key in ids}
@@ -119,7 +118,7 @@ def coco_file(key: str) -> str:
 
 
 def listed_images(source: Path, data: Data) -> dict[str, Path]:
-    """COCO id -> image file, from a folder of images or a list of ids or file names (one a line, or a JSON list)."""
+    """COCO id -> image file, from a folder of images or a list of ids or file names (one per line, or a JSON list)."""
     if source.is_dir():
         files = sorted(path for path in source.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
         if not files:
@@ -138,7 +137,7 @@ def listed_images(source: Path, data: Data) -> dict[str, Path]:
 
 
 def listed_names(source: Path) -> list[str]:
-    """Ids or file names of an image list: a JSON list, or one a line."""
+    """Ids or file names in a list: a JSON list, or one per line."""
     try:
         names = read_json(source) if source.suffix == ".json" else source.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -154,12 +153,12 @@ def listed_names(source: Path) -> list[str]:
 def _image_of(row: ResponseRow) -> str:
     name = row.image or row.id
     if name is None:
-        raise InputError(f"line {row.line}: no field image_id (or image, or id) that tells the COCO image")
+        raise InputError(f"line {row.line}: no field image_id (or image, or id) that names the COCO image")
     return image_key(name)
 
 
 def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
-    """Rows belong to the item of their image."""
+    """The item of each row's image."""
     known = {item.id for item in items}
     for row in rows:
         if _image_of(row) not in known:
@@ -181,28 +180,27 @@ SUITE = Suite(
     options=Options,
     decoding=Decoding(max_new_tokens=512),  # OPERA's chair_eval.py
     metrics=(
-        ratio_metric(
+        hallucinated_texts(
             "chair_s",
             "captions_hallucinated",
             "captions",
-            "lower",
             official=percent_printed("captions_hallucinated", "captions", 1),
+            label="CHAIRs",
+            companions=("recall", "length"),
+            margin=0.05,
         ),
-        ratio_metric(
+        hallucinated_mentions(
             "chair_i",
             "mentions_hallucinated",
             "mentions",
-            "lower",
             official=percent_printed("mentions_hallucinated", "mentions", 1),
+            label="CHAIRi",
+            companions=("recall", "length"),
         ),
-        ratio_metric(
-            "recall",
-            "truth_named",
-            "truth_objects",
-            "higher",
-            official=percent_printed("truth_named", "truth_objects", 1),
+        named_share(
+            "recall", "truth_named", "truth_objects", official=percent_printed("truth_named", "truth_objects", 1)
         ),
-        ratio_metric("length", "words", "captions", "neither", unit="words", official=_length_printed),
+        length("captions", official=_length_printed),
     ),
     groups={"all": ("all",)},
     load=load,

@@ -1,7 +1,8 @@
 """MMHal-Bench: 96 open questions whose answers a text-only judge rates from 0 to 6 (Sun et al., 2023, arXiv 2309.14525).
 
-A rating below 3 says that the answer hallucinates. With 96 questions the hallucination rate is known to about +-10 points.
-A reply without one readable rating is "unscored" here; the official script scores it 0, and its numbers stand beside ours.
+A rating below 3 means that the answer hallucinates. With 96 questions the hallucination rate is known to about +-10 points.
+A reply without exactly one readable rating is "unscored" here; the official script scores it 0, and its numbers are shown
+next to ours.
 Source: Shengcao1006/MMHal-Bench and RLHF-V/RLHF-V eval/eval_gpt_mmhal.py, summarize_gpt_mmhal_review.py.
 """
 
@@ -9,14 +10,16 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from halbench.datasets import Data
+from halbench.data.datasets import Data
 from halbench.errors import InputError
-from halbench.ratios import ratio_metric
-from halbench.records import read_json
-from halbench.response_files import image_key
+from halbench.files.records import read_json
+from halbench.responses.matching import image_key
+from halbench.scoring_tools.ratios import ratio_metric
 from halbench.types import Decoding, Item, Judgement, JudgeQuestion, Response, ResponseRow, Score, Suite, Task
 
 TYPES = ("attribute", "adversarial", "comparison", "counting", "relation", "environment", "holistic", "other")
+ACCEPTABLE = 3
+"""Rating below which an answer hallucinates."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +33,19 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
     items = [
         Item(
             id=record["image_id"],
-            image=images / record["image_src"].rsplit("/", 1)[-1],
+            images=(images / record["image_src"].rsplit("/", 1)[-1],),
             prompt=record["question"],
             truth={"image_content": ", ".join(record["image_content"]), "answer": record["gt_answer"]},
-            group=TYPES[index % 8],  # the official script takes the type from the order of the questions
+            group=TYPES[index % 8],  # the official script derives the type from the order of the questions
         )
         for index, record in enumerate(records)
     ]
-    asks = JudgeQuestion("mmhal_judge", "user", judge_values, lambda reply: read_rating(reply) is not None)
-    return Task(items, score, {}, judge=asks)
+    question = JudgeQuestion("mmhal_judge", "user", judge_values, lambda reply: read_rating(reply) is not None)
+    return Task(items, score, {}, judge=question)
 
 
 def judge_values(item: Item, response: Response) -> Mapping[str, str]:
-    """What fills the judge's prompt, in the order of the official one."""
+    """Values of the judge's prompt, in the order of the official one."""
     return {
         "image_contents": item.truth["image_content"],
         "question": item.prompt,
@@ -54,8 +57,8 @@ def judge_values(item: Item, response: Response) -> Mapping[str, str]:
 def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
     """Counts of one judged answer, by our reading of the rating and by the official one."""
     if judgement is None or judgement.state == "error":
-        reason = judgement.error if judgement else "no judge was asked; add --judge MODEL or --judgements FILE"
-        return Score(item.id, item.image.name, item.group, {}, state="unscored", error=f"no verdict: {reason}")
+        reason = judgement.error if judgement else "not judged; add --judge MODEL or --judgements FILE"
+        return Score.of(item, {}, state="unscored", error=f"no verdict: {reason}")
     rating, official = read_rating(judgement.reply), official_rating(judgement.reply) or 0
     counts: dict[str, float] = {
         "official_rated": 1,
@@ -66,27 +69,30 @@ def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
     evidence = {"judge": judgement.reply, "rating": rating, "official_rating": official}
     if rating is None or judgement.state == "refused":
         state = "unparsable" if judgement.state == "ok" else judgement.state
-        return Score(item.id, item.image.name, item.group, counts, evidence, "unscored", f"no verdict: {state} reply")
-    counts |= {"rated": 1, "rating": rating, "hallucinated": rating < 3, "informative": informativeness(rating)}
-    return Score(item.id, item.image.name, item.group, counts, evidence)
+        return Score.of(item, counts, evidence, "unscored", f"no verdict: {state} reply")
+    counts |= {
+        "rated": 1,
+        "rating": rating,
+        "hallucinated": rating < ACCEPTABLE,
+        "informative": informativeness(rating),
+    }
+    return Score.of(item, counts, evidence, faults=max(0, ACCEPTABLE - rating))
 
 
 def informativeness(rating: int) -> float:
-    """0 to 1 from a rating: how much is said, whether or not it is true (summarize_gpt_mmhal_review.py)."""
+    """0 to 1 from a rating: how informative an answer is, true or not (summarize_gpt_mmhal_review.py)."""
     return (rating - 3 if rating >= 3 else rating) / 3
 
 
 def official_rating(reply: str) -> int | None:
     """eval_gpt_mmhal.py: the one rating s in 0..6 for which "rating: s" is a substring; so "Rating: 10" reads 1."""
-    found = [rating for rating in range(7) if f"rating: {rating}" in reply.lower()]
-    return found[0] if len(found) == 1 else None
+    ratings = [rating for rating in range(7) if f"rating: {rating}" in reply.lower()]
+    return ratings[0] if len(ratings) == 1 else None
 
 
 def read_rating(reply: str) -> int | None:
-    """The rating 0..6 that a reply ends on: the number after the word "rating" in the last line that has one; markdown and
-    spacing are ignored.
-
-    None when there is none, when it is no whole number from 0 to 6, or when that line holds several.
+    """The rating 0..6 at the end of a reply: the number after the word "rating" in the last line that has one; markdown and
+    spacing are ignored. None if there is none, if it is not a whole number from 0 to 6, or if that line has several.
     """
     for line in reversed(reply.splitlines()):
         plain = re.sub(r"[*_`#\[\]()]", "", line).lower()
@@ -98,22 +104,22 @@ def read_rating(reply: str) -> int | None:
 
 
 def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
-    """Rows by the template's image_id or image file; a list of 96 rows without either by its order. Questions must agree."""
-    by_image = {item.id: item for item in items} | {image_key(item.image.name): item for item in items}
+    """Rows by the template's image_id or image file; 96 rows without either by their order. Questions must agree."""
+    by_image = {item.id: item for item in items} | {image_key(item.images[0].name): item for item in items}
     by_order = len(rows) == len(items) and all(row.image is None and row.id is None for row in rows)
     ids = []
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         names = (str(row.extra.get("image_id", "")), image_key(row.image or ""), row.id or "")
-        found = items[place] if by_order else next((by_image[name] for name in names if name in by_image), None)
-        if found is None:
+        item = items[index] if by_order else next((by_image[name] for name in names if name in by_image), None)
+        if item is None:
             raise InputError(
-                f"line {row.line}: no image_id or image of MMHal-Bench's 96 questions found in this row. Wrong --suite?"
+                f"line {row.line}: this row has no image_id or image of MMHal-Bench's 96 questions. Wrong --suite?"
             )
-        if row.prompt is not None and not row.prompt.replace("<image>", "").strip().startswith(found.prompt.strip()):
+        if row.prompt is not None and not row.prompt.replace("<image>", "").strip().startswith(item.prompt.strip()):
             raise InputError(
-                f"line {row.line}: this row answers {row.prompt[:60]!r}, but the question of {found.id} is {found.prompt[:60]!r}"
+                f"line {row.line}: this row answers {row.prompt[:60]!r}, but the question of {item.id} is {item.prompt[:60]!r}"
             )
-        ids.append(found.id)
+        ids.append(item.id)
     return ids
 
 
@@ -147,6 +153,10 @@ SUITE = Suite(
             unit="rating",
             groups=GROUPS,
             official=_mean_printed("official_rating"),
+            main=("all",),
+            margin=0.3,
+            published="score",
+            description="mean rating, 0 to 6",
         ),
         ratio_metric(
             "hallucination_rate",
@@ -155,6 +165,11 @@ SUITE = Suite(
             "lower",
             groups=GROUPS,
             official=_mean_printed("official_hallucinated", ("all",)),
+            main=("all",),
+            companions=("informativeness",),
+            margin=0.1,
+            published="hallucination_rate",
+            description="share of answers rated below 3",
         ),
         ratio_metric(
             "informativeness", "informative", "rated", "higher", groups=GROUPS, official=_informativeness_printed

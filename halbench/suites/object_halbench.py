@@ -1,27 +1,41 @@
 """Object HalBench: CHAIR over detailed answers to 8 prompts on 300 COCO images (Rohrbach et al., 2018; RLHF-V, arXiv 2312.00849).
 
-`extraction` says where the object names come from, and is part of the signature:
-  judge   an LLM lists the visible objects of each answer; the protocol of the papers (with `--judge`)
-  stored  such lists as a response file holds them, field "extract_objs" (a list of strings)
-  words   the words of the answer, no LLM: another metric, which some authors report
+`extraction` chooses where the object names come from, and is part of the signature:
+  judge   an LLM lists the objects in each answer; the protocol of the papers (with `--judge`)
+  stored  such lists from a response file, field "extract_objs" (a list of strings)
+  words   the words of the answer, without an LLM: another metric, which some authors report
 Papers print `response_hall` (hallucinated / answers that name a COCO object) and `object_hall`.
 Source: RLHF-V/RLHF-V eval/eval_gpt_obj_halbench.py and summarize_gpt_obj_halbench_review.py.
 """
 
+import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from halbench.coco_objects import PENN_TO_WORDNET, Mention, caption_words, categorised, merge_two_words, open_vocabulary
-from halbench.datasets import Data
+from halbench.data.datasets import Data
 from halbench.errors import InputError, MissingExtra
-from halbench.judge import parse_object_list
-from halbench.language import Language, open_language
-from halbench.ratios import percent_printed, ratio_metric
-from halbench.records import file_hash, read_jsonl
-from halbench.response_files import image_key
-from halbench.suites.chair import read_coco_truth
+from halbench.files.records import file_hash, read_jsonl
+from halbench.responses.matching import image_key
+from halbench.scoring_tools.coco_objects import (
+    PENN_TO_WORDNET,
+    Mention,
+    caption_words,
+    categorised,
+    merge_two_words,
+    open_vocabulary,
+)
+from halbench.scoring_tools.coco_truth import read_coco_truth
+from halbench.scoring_tools.language import Language, open_language
+from halbench.scoring_tools.ratios import (
+    hallucinated_mentions,
+    hallucinated_texts,
+    length,
+    named_share,
+    percent_printed,
+)
 from halbench.types import Decoding, Item, Judgement, JudgeQuestion, Response, ResponseRow, Score, Suite, Task
 
 # (token, tag, lemma) of each token of a phrase.
@@ -30,7 +44,7 @@ Tagger = Callable[[str], list[tuple[str, str, str]]]
 
 @dataclass(frozen=True)
 class Options:
-    """extraction: where object names come from (see above). lemmas: what reads the extracted names: NLTK, or spaCy's
+    """extraction: where object names come from (see above). lemmas: base forms of the extracted names by NLTK, or by spaCy's
     en_core_web_trf as in the official script."""
 
     extraction: Literal["words", "stored", "judge"] = "words"
@@ -45,12 +59,12 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
     language = open_language(data)
     synonyms = data.file("object_halbench/synonyms_refine.txt")
     vocabulary = open_vocabulary(synonyms, two_words=None)
-    # RLHF-V builds the truth with its own synonym list; on its 300 images that equals CHAIR's WordNet build.
+    # RLHF-V builds the truth with its own synonym list; on these 300 images the result equals CHAIR's WordNet build.
     truth = read_coco_truth(data.file("chair/coco2014_objects_wordnet.json.gz"))
     questions = data.file("object_halbench/questions_300.jsonl")
     images = data.image_folder("object_halbench")
     items = [
-        Item(str(row["image_id"]), images / row["image_file"], row["question"], truth[str(row["image_id"])], "all")
+        Item(str(row["image_id"]), (images / row["image_file"],), row["question"], truth[str(row["image_id"])], "all")
         for _, row in read_jsonl(questions)
     ]
     identity = {**language.identity(), "synonyms": file_hash(synonyms, 8), "extraction": options.extraction}
@@ -66,28 +80,26 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
             objects = [] if is_short(text) else extracted_objects(response, judgement, options.extraction)
             if objects is None:
                 reason = missing_list(options.extraction, judgement)
-                return Score(
-                    item.id, item.image.name, item.group, {}, state="unscored", error=f"no object list: {reason}"
-                )
+                return Score.of(item, {}, state="unscored", error=f"no object list: {reason}")
             names = object_names(objects, vocabulary.two_words, tagger)
-            words = [(name, place) for place, name in enumerate(names)]
+            words = [(name, index) for index, name in enumerate(names)]
         return score_answer(item, text, categorised(words, vocabulary))
 
     def question(item: Item, response: Response) -> Mapping[str, str] | None:
         text = response.text.replace("Assistant:", "").strip()
         return None if is_short(text) else {"question": item.prompt, "answer": text}
 
-    asks = JudgeQuestion("object_extraction", "system", question, lambda reply: parse_object_list(reply) is not None)
-    return Task(items, score, identity, judge=asks if options.extraction == "judge" else None)
+    extract = JudgeQuestion("object_extraction", "system", question, lambda reply: parse_object_list(reply) is not None)
+    return Task(items, score, identity, judge=extract if options.extraction == "judge" else None)
 
 
 def is_short(text: str) -> bool:
-    """Answers of at most three words hold no objects officially, and no judge is asked."""
+    """Whether an answer has at most three words; officially such answers have no objects, and need no judge."""
     return len(text.split()) <= 3
 
 
 def extracted_objects(response: Response, judgement: Judgement | None, extraction: str) -> list[str] | None:
-    """The object list of an answer; None when there is none."""
+    """The object list of an answer; None if there is none."""
     if extraction == "judge":
         return parse_object_list(judgement.reply) if judgement is not None and judgement.state == "ok" else None
     stored = response.extra.get("extract_objs")
@@ -97,27 +109,27 @@ def extracted_objects(response: Response, judgement: Judgement | None, extractio
 def missing_list(extraction: str, judgement: Judgement | None) -> str:
     """Why there is no object list."""
     if extraction == "stored":
-        return "the row holds no list of names in extract_objs"
-    return f"{judgement.state} reply" if judgement else "no judge was asked; add --judge MODEL or --judgements FILE"
+        return "the row has no list of names in extract_objs"
+    return f"{judgement.state} reply" if judgement else "not judged; add --judge MODEL or --judgements FILE"
 
 
 def object_names(objects: Sequence[str], two_words: Mapping[str, str], tagger: Tagger) -> list[str]:
-    """Base forms of extracted object names, each once: the known two-word names in it, else its runs of nouns."""
+    """Base forms of extracted object names, without repeats: the known two-word names in each, else its runs of nouns."""
     names: list[str] = []
     for name in objects:
         tokens = tagger(f"a {name}")
         lemmas = [lemma for _, _, lemma in tokens]
-        known, position = [], 0
+        merged, position = [], 0
         while position < len(lemmas):
             pair = two_words.get(" ".join(lemmas[position : position + 2]))
-            known += [pair] if pair else []
+            merged += [pair] if pair else []
             position += 2 if pair else 1
-        names += known or noun_runs(tokens)
+        names += merged or noun_runs(tokens)
     return list(dict.fromkeys(names))
 
 
 def noun_runs(tokens: Sequence[tuple[str, str, str]]) -> list[str]:
-    """Maximal runs of nouns, as base forms: "a dog in the red living room" -> ["dog", "living room"] by its tags."""
+    """Longest runs of nouns, as base forms: "a dog in the red living room" -> ["dog", "living room"]."""
     runs: list[list[str]] = [[]]
     for _, tag, lemma in tokens:
         if tag in ("NN", "NNS", "NNP", "NNPS"):
@@ -171,20 +183,20 @@ def score_answer(item: Item, text: str, mentions: Sequence[Mention]) -> Score:
         "words": len(text.strip().split(" ")),
     }
     evidence = {"mentions": mentions, "hallucinated": hallucinated, "truth": item.truth}
-    return Score(item.id, item.image.name, item.group, counts, evidence)
+    return Score.of(item, counts, evidence, faults=len(hallucinated))
 
 
 def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
-    """Rows belong to the question on their image."""
+    """The question about each row's image."""
     known = {item.id for item in items}
     ids = []
     for row in rows:
         key = image_key(row.image) if row.image is not None else row.id
         if key is None:
-            raise InputError(f"line {row.line}: no field image_id (or image) that tells the COCO image")
+            raise InputError(f"line {row.line}: no field image_id (or image) that names the COCO image")
         if key not in known:
             raise InputError(
-                f"line {row.line}: image '{key}' is none of the {len(known)} of Object HalBench. Wrong --suite?"
+                f"line {row.line}: image '{key}' is not among the {len(known)} of Object HalBench. Wrong --suite?"
             )
         ids.append(key)
     return ids
@@ -194,6 +206,20 @@ def _length_printed(counts: Mapping[str, float], group: str) -> float | None:
     return float(f"{counts['words'] / counts['answers']:.2f}") if counts["answers"] else None
 
 
+def parse_object_list(reply: str) -> list[str] | None:
+    """The JSON list of strings in a judge's reply: the whole reply, its last line (both as in the official script) or its
+    last fenced block; None if there is none."""
+    fenced = re.findall(r"```(?:json)?\s*\n(.*?)```", reply, re.DOTALL)
+    for text in (reply, reply.strip().rpartition("\n")[2], *fenced[-1:]):
+        try:
+            names = json.loads(text)
+        except (ValueError, RecursionError):  # a judge stuck in a loop writes [[[[[[
+            continue
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return names
+    return None
+
+
 SUITE = Suite(
     name="object_halbench",
     version="1",
@@ -201,35 +227,37 @@ SUITE = Suite(
     options=Options,
     decoding=Decoding(max_new_tokens=1024, num_beams=3),  # RLAIF-V's evaluation
     metrics=(
-        ratio_metric(
+        hallucinated_texts(
             "response_hall",
             "answers_hallucinated",
             "answers_with_object",
-            "lower",
             official=percent_printed("answers_hallucinated", "answers_with_object", 2),
+            companions=("recall", "length"),
+            margin=0.05,
+            published="chair_s",  # papers call the rate per response CHAIRs
         ),
-        ratio_metric(
+        hallucinated_texts(
             "chair_s",
             "answers_hallucinated",
             "answers",
-            "lower",
             official=percent_printed("answers_hallucinated", "answers", 1),
+            label="CHAIRs",
+            main=(),
+            companions=("recall", "length"),
+            margin=0.05,
         ),
-        ratio_metric(
+        hallucinated_mentions(
             "object_hall",
             "mentions_hallucinated",
             "mentions",
-            "lower",
             official=percent_printed("mentions_hallucinated", "mentions", 2),
+            companions=("recall", "length"),
+            published="chair_i",  # and the rate per object CHAIRi
         ),
-        ratio_metric(
-            "recall",
-            "truth_named",
-            "truth_objects",
-            "higher",
-            official=percent_printed("truth_named", "truth_objects", 2),
+        named_share(
+            "recall", "truth_named", "truth_objects", official=percent_printed("truth_named", "truth_objects", 2)
         ),
-        ratio_metric("length", "words", "answers", "neither", unit="words", official=_length_printed),
+        length("answers", official=_length_printed),
     ),
     groups={"all": ("all",)},
     load=load,

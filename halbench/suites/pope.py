@@ -1,8 +1,8 @@
 """POPE: "Is there a snowboard in the image?" on COCO, with random, popular and adversarial absent objects (Li et al.,
 2023, arXiv 2305.10355). "Yes" is the positive class.
 
-The question lists differ between releases (the random split has 2,910 or 3,000 questions), so a response file that carries
-image, question and label of each row is scored on its own list; the list is part of the signature.
+The question lists differ between releases (the random split has 2,910 or 3,000 questions), so a response file with image,
+question and label in each row is scored on its own list; the list is part of the signature.
 Source: haotian-liu/LLaVA eval_pope.py; DAMO-NLP-SG/VCD eval_pope.py.
 """
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from halbench import yes_no
-from halbench.datasets import Data
+from halbench.data.datasets import Data
 from halbench.errors import InputError
-from halbench.ratios import ratio_metric
-from halbench.records import read_jsonl
-from halbench.response_files import match_by_id_or_question, match_by_question
+from halbench.files.records import read_jsonl
+from halbench.responses.matching import match_by_id_or_question, match_by_question
+from halbench.scoring_tools import yes_no
+from halbench.scoring_tools.ratios import ratio_metric
 from halbench.types import Decoding, Item, Judgement, Response, ResponseRow, Score, Suite, Task
 
 SPLITS = ("random", "popular", "adversarial")
@@ -28,8 +28,8 @@ READERS: Mapping[str, Callable[[str, yes_no.Answer], yes_no.Answer]] = {
 
 @dataclass(frozen=True)
 class Options:
-    """split: which question lists; "auto" is all three, or the one that a response file answers. answers: whose reading
-    of the answers: LLaVA's (no, not or No among the words of the first sentence, else yes) or VCD's (substrings)."""
+    """split: which question lists; "auto" is all three, or those that a response file answers. answers: how answers are
+    read: as by LLaVA (no, not or No among the words of the first sentence, else yes) or by VCD (substrings)."""
 
     split: Literal["auto", "all", "random", "popular", "adversarial"] = "auto"
     answers: Literal["llava", "vcd"] = "llava"
@@ -42,44 +42,43 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
     def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
         answer = read(response.text, item.truth)
         counts = yes_no.count_answer(item.truth, answer, positive="yes")
-        return Score(item.id, item.image.name, item.group, counts, {"truth": item.truth, "answer": answer})
+        return Score.of(item, counts, {"truth": item.truth, "answer": answer}, faults=answer != item.truth)
 
     return Task(items, score, {"answers": options.answers, "split": "+".join(splits_of(items)) or "own list"})
 
 
 def question_list(data: Data, split: str, rows: Sequence[ResponseRow] | None) -> list[Item]:
-    """The questions of the splits asked for; for "auto" those that the rows answer. One split alone has no sub-groups."""
+    """The questions of the chosen splits; for "auto" those that the rows answer. A single split has no sub-groups."""
     if split != "auto":
-        wanted = list(SPLITS) if split == "all" else [split]
+        splits = list(SPLITS) if split == "all" else [split]
     elif rows is None:
-        wanted = list(SPLITS)
+        splits = list(SPLITS)
     else:
         labelled = all(row.image and row.prompt and _label(row) for row in rows)
-        wanted = answered_splits(data, rows, labelled)
-        if labelled and not wanted:
+        splits = answered_splits(data, rows, labelled)
+        if labelled and not splits:
             return own_items(rows)
-        if not wanted:
+        if not splits:
             raise InputError(
-                f"which of POPE's question lists are the {len(rows)} rows from? None holds all of their questions, or several do. "
-                "Say it with --set split=random, popular, adversarial or all"
+                f"cannot tell which POPE split these {len(rows)} rows belong to: no question list, or more than one, has all of "
+                "their questions; pass --set split=random, popular, adversarial or all. Wrong --suite?"
             )
-    if len(wanted) == 1:
-        return [replace(item, group="all") for item in split_items(data, wanted[0])]
-    return [item for name in wanted for item in split_items(data, name)]
+    if len(splits) == 1:
+        return [replace(item, group="all") for item in split_items(data, splits[0])]
+    return [item for name in splits for item in split_items(data, name)]
 
 
 def answered_splits(data: Data, rows: Sequence[ResponseRow], labelled: bool) -> list[str]:
-    """The splits whose questions the rows answer: those the rows name, or the only one that holds them all; else none.
-
-    A split that is not in the data folder is no candidate for rows that carry their own labels.
+    """The splits whose questions the rows answer: those that the rows name, or the only one with all their questions; else
+    none. For rows with labels of their own, only splits in the data folder are candidates.
     """
     named = sorted({_split_of(row) or "" for row in rows})
     candidates = [name for name in SPLITS if not labelled or (data.root / f"pope/coco_pope_{name}.jsonl").is_file()]
     if set(named) <= set(candidates):
-        told = [[row for row in rows if _split_of(row) == name] for name in named]
+        parts = [[row for row in rows if _split_of(row) == name] for name in named]
         by_id = all(row.id is not None and "/" in row.id for row in rows)
         fits = by_id or all(
-            match_by_question(split_items(data, name), part) for name, part in zip(named, told, strict=True)
+            match_by_question(split_items(data, name), part) for name, part in zip(named, parts, strict=True)
         )
         return named if fits else []
     fitting = [name for name in candidates if match_by_question(split_items(data, name), rows) is not None]
@@ -87,15 +86,15 @@ def answered_splits(data: Data, rows: Sequence[ResponseRow], labelled: bool) -> 
 
 
 def own_id(row: ResponseRow) -> str:
-    """Of a question as the row itself tells it: its image and words, since ids repeat where files were joined."""
+    """An id for a labelled row's question: its image and text, since ids repeat in files that were joined."""
     return f"{_split_of(row) or 'own'}:{row.image}:{row.prompt}"
 
 
 def own_items(rows: Sequence[ResponseRow]) -> list[Item]:
-    """The questions that labelled rows tell, in one order whatever the file's."""
+    """The questions in labelled rows, in the same order for any order of the file."""
     items: dict[str, Item] = {}
     for row in rows:
-        item = Item(own_id(row), Path(row.image or ""), row.prompt or "", _label(row), _split_of(row) or "all")
+        item = Item(own_id(row), (Path(row.image or ""),), row.prompt or "", _label(row), _split_of(row) or "all")
         if items.setdefault(item.id, item).truth != item.truth:
             raise InputError(
                 f"line {row.line}: the same question of {row.image} is labelled yes in one row and no in another"
@@ -107,18 +106,18 @@ def split_items(data: Data, split: str) -> list[Item]:
     """Questions of one split; ids are "random/1"."""
     images = data.image_folder("pope")
     return [
-        Item(f"{split}/{row['question_id']}", images / row["image"], row["text"], row["label"], split)
+        Item(f"{split}/{row['question_id']}", (images / row["image"],), row["text"], row["label"], split)
         for _, row in read_jsonl(data.file(f"pope/coco_pope_{split}.jsonl"))
     ]
 
 
 def splits_of(items: Sequence[Item]) -> list[str]:
-    """The splits that items come from, by their ids; none for a response file's own list."""
+    """The splits of items, by their ids; none for a response file's own list."""
     return [split for split in SPLITS if any(item.id.startswith(f"{split}/") for item in items)]
 
 
 def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
-    """Rows by id and split (an id "random/1", a field category, or the only split there is), else by image and question."""
+    """Rows by id and split (an id "random/1", a field category, or the only split), else by image and question."""
     splits = splits_of(items)
     if not splits:
         return [own_id(row) for row in rows]
@@ -127,36 +126,37 @@ def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
         split = _split_of(row) or (splits[0] if len(splits) == 1 else "")
         if split not in named:
             raise InputError(
-                f"line {row.line}: which split is this from? expected an id like random/1 or a field category; "
-                "or score one split with --set split=random"
+                f"line {row.line}: cannot tell which split this row belongs to; expected an id like random/1 or a field "
+                "'category'; to score a single split, pass --set split=random"
             )
         named[split].append(row if row.id is None else replace(row, id=f"{split}/{row.id.rpartition('/')[2]}"))
-    found: dict[int, str] = {}
+    item_of_line: dict[int, str] = {}
     for split, part in named.items():
         within = [item for item in items if item.id.startswith(f"{split}/")]
         ids = match_by_id_or_question(
             within, part, f"pope's {split} split has {len(within)} questions with ids like {split}/1"
         )
-        found |= {row.line: item for row, item in zip(part, ids, strict=True)}
-    return [found[row.line] for row in rows]
+        item_of_line |= {row.line: item for row, item in zip(part, ids, strict=True)}
+    return [item_of_line[row.line] for row in rows]
 
 
-def _asked(row: ResponseRow) -> Mapping[str, Any]:
-    """The fields of a row that tell of its question; an lmms-eval log keeps them apart."""
+def _question_fields(row: ResponseRow) -> Mapping[str, Any]:
+    """The fields of a row that describe its question; an lmms-eval log has them under "doc"."""
     return row.extra["doc"] if isinstance(row.extra.get("doc"), dict) else row.extra
 
 
 def _label(row: ResponseRow) -> str | None:
-    """The truth that a row carries, "yes" or "no" ("target" in an lmms-eval log)."""
-    label = row.extra.get("label") or row.extra.get("target") or _asked(row).get("label")
+    """The truth in a row, "yes" or "no" ("target" in an lmms-eval log); None if it has none."""
+    label = row.extra.get("label") or row.extra.get("target") or _question_fields(row).get("label")
     return str(label).lower() if str(label).lower() in ("yes", "no") else None
 
 
 def _split_of(row: ResponseRow) -> str | None:
-    """The split that a row names, in its id or as lmms-eval does."""
+    """The split that a row names in its id or, as lmms-eval does, in its field category; None if it names none."""
     if row.id and row.id.partition("/")[0] in SPLITS:
         return row.id.partition("/")[0]
-    return _asked(row).get("category") if _asked(row).get("category") in SPLITS else None
+    category = _question_fields(row).get("category")
+    return category if category in SPLITS else None
 
 
 def _printed(metric: str) -> Callable[[Mapping[str, float], str], float | None]:
@@ -192,9 +192,20 @@ SUITE = Suite(
     options=Options,
     decoding=Decoding(max_new_tokens=1024),  # LLaVA's model_vqa_loader.py
     metrics=(
-        *yes_no.metrics(GROUPS, official={name: _printed(name) for name in ("accuracy", "precision", "recall", "f1")}),
+        *yes_no.metrics(
+            GROUPS,
+            official={name: _printed(name) for name in ("accuracy", "precision", "recall", "f1")},
+            main=("all", "pooled"),
+        ),
         ratio_metric(
-            "yes_ratio", "answered_positive", "questions", "neither", groups=GROUPS, official=_printed("yes_ratio")
+            "yes_ratio",
+            "answered_positive",
+            "questions",
+            "neither",
+            groups=GROUPS,
+            official=_printed("yes_ratio"),
+            main=("all", "pooled"),
+            description="share of questions answered with yes",
         ),
     ),
     groups={"all": ("all",), "pooled": SPLITS, **{split: (split,) for split in SPLITS}},

@@ -1,40 +1,44 @@
 """Scenes: one description and up to six yes/no questions for each image of the embedded world (halbench/scenes).
 
-Descriptions are scored as AMBER's are: how many object mentions hallucinate (`chair`), in how many descriptions (`hal`), how
-much of the truth is named (`cover`), and how many absent partners of what is there are named (`cog`). Questions have "no" as
-the positive class, as AMBER's. Existence is asked as POPE asks it: of what is there, and of what is absent, by lot
-(`existence_random`) or because its partner is there (`existence_adversarial`).
+Descriptions are scored like AMBER's: the share of object mentions that hallucinate (`chair`), of descriptions that do
+(`hal`), of the scene's objects that are named (`cover`), and of the absent partners that are named (`cog`). Questions have
+"no" as the positive class, like AMBER's. As in POPE, existence is asked about objects in the scene and about absent ones,
+which are drawn at random (`existence_random`) or have their partner in the scene (`existence_adversarial`).
 
     halbench run --model scenes:base --suite scenes
 
 Item "12/description" asks to describe scene 12; "12/absent_partner" asks for a knife beside a lonely fork.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from halbench import yes_no
-from halbench.datasets import Data
+from halbench.data.datasets import Data
 from halbench.errors import InputError
-from halbench.ratios import ratio_metric
-from halbench.response_files import match_by_id_or_question
+from halbench.responses.matching import match_by_id_or_question
 from halbench.scenes.captions import DESCRIPTION_PROMPTS, KINDS, questions
 from halbench.scenes.image_files import image_folder, image_name, world_hash, write_images
-from halbench.scenes.world import Scene, WorldParameters, absent_partners, plural, sample_scenes
+from halbench.scenes.mentions import mentions
+from halbench.scenes.world import WORLD, Scene, absent_partners, sample_scenes
+from halbench.scoring_tools import yes_no
+from halbench.scoring_tools.ratios import (
+    hallucinated_mentions,
+    hallucinated_texts,
+    length,
+    named_share,
+    ratio_metric,
+)
 from halbench.types import Decoding, Item, Judgement, Response, ResponseRow, Score, Suite, Task
 
-WORLD = WorldParameters()
 PARTS = {"descriptions": ("description",), "questions": KINDS}
 
 
 @dataclass(frozen=True)
 class Options:
-    """scenes: how many. seed: which. part: descriptions, questions, or both; "auto" is both, or what a response file
-    answers."""
+    """scenes: number of scenes. seed: seed that samples them. part: descriptions, questions, or both; "auto" is both, or what
+    a response file answers."""
 
     scenes: int = 1000
     seed: int = 0
@@ -49,23 +53,23 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
     if rows is None:
         write_images(folder, scenes, WORLD)
     items = [item for scene in scenes for item in scene_items(scene, folder / image_name(scene))]
-    wanted = groups_of_part(options.part, items, rows)
-    return Task([item for item in items if item.group in wanted], score, {"world": world_hash(WORLD)})
+    groups = groups_of_part(options.part, items, rows)
+    return Task([item for item in items if item.group in groups], score, {"world": world_hash(WORLD)})
 
 
 def scene_items(scene: Scene, image: Path) -> list[Item]:
-    """Everything that is asked of one scene."""
+    """The description and the questions of one scene."""
     partners = sorted(pair.partner for pair in absent_partners(scene, WORLD))
     truth = {"present": sorted(scene.counts()), "absent_partners": partners}
-    items = [Item(f"{scene.index}/description", image, DESCRIPTION_PROMPTS[0], truth, "description")]
+    items = [Item(f"{scene.index}/description", (image,), DESCRIPTION_PROMPTS[0], truth, "description")]
     for question in questions(scene, WORLD):
         answer = {"answer": question.answer, "about": list(question.about)}
-        items.append(Item(f"{scene.index}/{question.kind}", image, question.text, answer, question.kind))
+        items.append(Item(f"{scene.index}/{question.kind}", (image,), question.text, answer, question.kind))
     return items
 
 
 def groups_of_part(part: str, items: Sequence[Item], rows: Sequence[ResponseRow] | None) -> set[str]:
-    """Item groups of the part asked for; for "auto" those of the parts that the rows answer."""
+    """Item groups of the chosen part; for "auto" those of the parts that the rows answer."""
     if part != "auto":
         return set(PARTS[part])
     everything = {group for groups in PARTS.values() for group in groups}
@@ -82,13 +86,12 @@ def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
     answer = yes_no.read_lenient(response.text)
     truth: yes_no.Answer = item.truth["answer"]
     counts = {**yes_no.count_answer(truth, answer, positive="no"), "answered_yes": float(answer == "yes")}
-    return Score(
-        item.id, item.image.name, item.group, counts, {"truth": truth, "answer": answer, "about": item.truth["about"]}
-    )
+    evidence = {"truth": truth, "answer": answer, "about": item.truth["about"]}
+    return Score.of(item, counts, evidence, faults=truth != answer)
 
 
 def score_description(item: Item, text: str) -> Score:
-    """Counts of one description; a hallucination that is repeated counts each time."""
+    """Counts of one description; a hallucination counts each time it is repeated."""
     named = [mention.name for mention in mentions(text)]
     present, partners = item.truth["present"], item.truth["absent_partners"]
     hallucinated = [name for name in named if name not in present]
@@ -108,35 +111,7 @@ def score_description(item: Item, text: str) -> Score:
         "correct": [name for name in named if name in present],
         "absent_partners": [name for name in partners if name in named],
     }
-    return Score(item.id, item.image.name, item.group, counts, evidence)
-
-
-@dataclass(frozen=True)
-class Mention:
-    """A class named in a text, and where: text[start:end]."""
-
-    name: str
-    start: int
-    end: int
-
-
-def mentions(text: str) -> list[Mention]:
-    """Every naming of a class as there, in the order of the text; what it says is absent ("no red fork") is left out."""
-    classes, found = class_of_word(), []
-    denied = False
-    for word in re.finditer(r"[a-z]+|[^a-z\s]", text.lower()):
-        name = classes.get(word[0])
-        if name and not denied:
-            found.append(Mention(name, word.start(), word.end()))
-        # A denial reaches over colours to the next class, and no further.
-        denied = word[0] in ("no", "without") or (denied and word[0] in ("a", "an", "any", *WORLD.colours))
-    return found
-
-
-@lru_cache(maxsize=1)
-def class_of_word() -> dict[str, str]:
-    """Singular and plural of every class -> its name."""
-    return {form: name for name in WORLD.classes for form in (name, plural(name))}
+    return Score.of(item, counts, evidence, faults=len(hallucinated))
 
 
 def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
@@ -164,14 +139,37 @@ SUITE = Suite(
     options=Options,
     decoding=Decoding(max_new_tokens=96),
     metrics=(
-        ratio_metric("chair", "mentions_hallucinated", "mentions", "lower", groups=DESCRIPTIONS),
-        ratio_metric("cover", "truth_covered", "truth_slots", "higher", groups=DESCRIPTIONS),
-        ratio_metric("hal", "descriptions_hallucinated", "descriptions", "lower", groups=DESCRIPTIONS),
-        ratio_metric("cog", "partners_named", "partner_slots", "lower", groups=DESCRIPTIONS),
-        ratio_metric("length", "words", "descriptions", "neither", unit="words", groups=DESCRIPTIONS),
-        *yes_no.metrics(QUESTIONS, official=dict.fromkeys(("accuracy", "precision", "recall", "f1"))),
+        hallucinated_mentions(
+            "chair",
+            "mentions_hallucinated",
+            "mentions",
+            groups=DESCRIPTIONS,
+            label="CHAIR",
+            companions=("cover", "length"),
+        ),
+        named_share("cover", "truth_covered", "truth_slots", groups=DESCRIPTIONS),
+        hallucinated_texts(
+            "hal",
+            "descriptions_hallucinated",
+            "descriptions",
+            groups=DESCRIPTIONS,
+            companions=("cover", "length"),
+            margin=0.04,
+        ),
+        ratio_metric(
+            "cog",
+            "partners_named",
+            "partner_slots",
+            "lower",
+            groups=DESCRIPTIONS,
+            main=DESCRIPTIONS,
+            companions=("cover", "length"),
+            description="share of absent partners that are mentioned",
+        ),
+        length("descriptions", groups=DESCRIPTIONS),
+        *yes_no.metrics(QUESTIONS, official={}, main=("questions",), f1_main=False),
         ratio_metric("yes_ratio", "answered_yes", "questions", "neither", groups=QUESTIONS),
-        ratio_metric("unread", "unread", "questions", "lower", groups=QUESTIONS),
+        yes_no.unread_metric(QUESTIONS),
     ),
     groups={"descriptions": ("description",), **QUESTION_GROUPS},
     load=load,

@@ -1,1 +1,1 @@
-"""Kinds of reports: one module each, its file name is its name; see reports/types.py for what it holds."""
+"""Kinds of reports, one module each; its file name is its name. See reports/types.py for what it defines."""

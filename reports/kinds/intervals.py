@@ -1,24 +1,26 @@
-"""Every run's main metrics with their 95 % intervals: what overlaps is not told apart by looking at the values."""
+"""The main metrics of every run with their 95 % intervals: overlapping runs are not distinguished by their values alone."""
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from reports.arms import Arm, Panel, check_baseline, panels
-from reports.kinds.ablation import value_cells
-from reports.types import Figure, NothingToShow, Options, Reading, Theme
+from reports.group_values import seed_values, value_cells
+from reports.main_metrics import MainMetric
+from reports.run_groups import Panel, RunGroup, check_baseline, panels
+from reports.types import Figure, NothingToShow, Options, ReportInput, Theme
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 TITLE = "Intervals"
+ORDER = 30
 COLUMNS = 3
 
 
-def build(reading: Reading, options: Options) -> list[Figure]:
+def build(reading: ReportInput, options: Options) -> list[Figure]:
     """One figure per suite and signature."""
     check_baseline(reading, options)
-    made = [
+    drawn = [
         Figure(
             f"intervals_{panel.name}",
             f"95% intervals on {panel.suite}",
@@ -30,38 +32,27 @@ def build(reading: Reading, options: Options) -> list[Figure]:
         for panel, baseline in ((panel, panel.baseline(options)) for panel in panels(reading))
         if panel.metrics
     ]
-    if not made:
+    if not drawn:
         raise NothingToShow("no complete run")
-    return made
+    return drawn
 
 
-def draw(panel: Panel, baseline: Arm | None, theme: Theme) -> "Drawing":
-    """One small plot per metric, the runs below each other."""
+def draw(panel: Panel, baseline: RunGroup | None, theme: Theme) -> "Drawing":
+    """One small plot per metric, one row per run group."""
     from reports import figures
 
-    metrics, arms = panel.metrics, panel.arms
+    metrics, groups = panel.metrics, panel.groups
     rows = math.ceil(len(metrics) / COLUMNS)
     with figures.themed(theme):
-        drawing = figures.canvas(9.6, rows * (1.0 + 0.24 * len(arms)))
+        drawing = figures.canvas(9.6, rows * (1.0 + 0.24 * len(groups)))
         axes = drawing.subplots(rows, COLUMNS, sharey=True, squeeze=False)
         for metric, plot in zip(metrics, axes.flat, strict=False):
-            scale = 100 if metric.unit == "fraction" else 1
-            for place, arm in enumerate(arms):
-                cells = value_cells(panel, arm, [metric])
-                value, low, high = (cells[metric.key + name] for name in ("", " low", " high"))
-                if value is None:
-                    continue
-                colour = figures.PALETTE[0] if arm.trained else figures.INK[theme]
-                if low is not None and high is not None:
-                    plot.plot([low * scale, high * scale], [place, place], color=colour, linewidth=1.6, gid="interval")
-                plot.plot([value * scale], [place], "o", color=colour, markersize=4.5)
-                for seed in seeds(panel, arm, metric.key):
-                    plot.plot([seed * scale], [place + 0.28], ".", color=figures.SOFT[theme], markersize=3)
-                if arm is baseline:
-                    plot.axvline(value * scale, color=figures.SOFT[theme], linestyle="--", linewidth=0.8, zorder=0)
+            draw_metric(plot, panel, metric, theme)
+            if baseline is not None and (value := value_cells(panel, baseline, [metric])[metric.key]) is not None:
+                plot.axvline(value * metric.scale, color=figures.SOFT[theme], linestyle="--", linewidth=0.8, zorder=0)
             plot.set_title(metric.label, loc="left")
-            plot.set_yticks(range(len(arms)), [arm.label for arm in arms])
-            plot.set_ylim(len(arms) - 0.4, -0.6)
+            plot.set_yticks(range(len(groups)), [group.label for group in groups])
+            plot.set_ylim(len(groups) - 0.4, -0.6)
             plot.grid(axis="x", linewidth=0.6)
             plot.tick_params(axis="y", length=0)
         for plot in axes.flat[len(metrics) :]:
@@ -69,11 +60,26 @@ def draw(panel: Panel, baseline: Arm | None, theme: Theme) -> "Drawing":
     return drawing
 
 
-def seeds(panel: Panel, arm: Arm, key: str) -> list[float]:
-    """The value of each seed, where there are several."""
-    if len(arm.runs) < 2:
-        return []
-    group, _, metric = key.partition("/")
-    results = panel.results
-    found = results[(results["group"] == group) & (results["metric"] == metric)]
-    return [float(value) for value in found[found["run"].isin([run.name for run in arm.runs])]["value"].dropna()]
+def draw_metric(plot: Any, panel: Panel, metric: MainMetric, theme: Theme) -> None:
+    """The value of each run group with its interval, and small dots for single seeds below it."""
+    from reports import figures
+
+    points, intervals, dots = [], [], []
+    for row, group in enumerate(panel.groups):
+        cells = value_cells(panel, group, [metric])
+        value, low, high = (cells[metric.key + suffix] for suffix in ("", " low", " high"))
+        if value is None:
+            continue
+        colour = figures.PALETTE[0] if group.trained else figures.INK[theme]
+        points.append((value * metric.scale, row, colour))
+        if low is not None and high is not None:
+            intervals.append((row, low * metric.scale, high * metric.scale, colour))
+        dots += [(seed * metric.scale, row + 0.28) for seed in seed_values(panel, group, metric)]
+    if points:
+        x, y, colours = zip(*points, strict=True)
+        plot.scatter(x, y, s=20, color=colours, zorder=3)
+    if intervals:
+        y, low, high, colours = zip(*intervals, strict=True)
+        plot.hlines(y, low, high, colors=colours, linewidth=1.6)
+    if dots:
+        plot.plot(*zip(*dots, strict=True), ".", color=figures.SOFT[theme], markersize=3)

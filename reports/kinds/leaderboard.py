@@ -1,39 +1,29 @@
-"""All runs of each suite beside the published numbers, which are set apart: another protocol, often copied, without intervals.
+"""All runs of each suite, and below them published results in italics: other protocols, often copied, without intervals.
 
-Published rows stand in published_results.csv with their source. Where sources disagree about one model, each has its own row, and
-the row says how far the others are away.
+Published results are in published_results.csv with their source. If sources disagree about a model, each has a row, which also
+gives what the others print.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import pandas as pd
 
-from reports.arms import Arm, Panel, check_baseline, panels
-from reports.kinds.ablation import value_cells
+from reports.group_values import value_cells
 from reports.main_metrics import MainMetric
-from reports.types import Column, NothingToShow, Options, Reading, Table
+from reports.run_groups import Panel, RunGroup, check_baseline, panels
+from reports.types import Column, NothingToShow, Options, ReportInput, Table
 
 TITLE = "Leaderboard"
+ORDER = 20
 PUBLISHED = "published_results.csv"
-# Published metric -> ours. What papers call CHAIRs and CHAIRi of Object HalBench are the rates per response and per object.
-OURS: Mapping[str, Mapping[str, str]] = {
-    "amber": {
-        **{name: f"generative/{name}" for name in ("chair", "cover", "hal", "cog")},
-        "accuracy": "discriminative/accuracy",
-        "f1": "discriminative/f1",
-        "amber_score": "all/amber_score",
-    },
-    "object_halbench": {"chair_s": "all/response_hall", "chair_i": "all/object_hall"},
-    "mmhal": {"score": "all/score", "hallucination_rate": "all/hallucination_rate"},
-}
-PERCENT = ("chair", "cover", "hal", "cog", "accuracy", "f1", "chair_s", "chair_i", "hallucination_rate")
-ROUNDING = 0.11  # sources that differ by no more than one unit of the last digit agree
+ROUNDING = 0.11
+"""Sources that differ by less agree: by one unit of the last digit that papers print."""
 
 
-def build(reading: Reading, options: Options) -> list[Table]:
+def build(reading: ReportInput, options: Options) -> list[Table]:
     """One table per suite and signature."""
     check_baseline(reading, options)
     if not reading.runs:
@@ -42,22 +32,23 @@ def build(reading: Reading, options: Options) -> list[Table]:
 
 
 def leaderboard(panel: Panel) -> Table:
+    """One row per run group, then one per published model and source."""
     metrics = panel.metrics
     rows: list[dict[str, Any]] = [
-        {"model": arm.label, "published": False, "source": ours(arm), **value_cells(panel, arm, metrics)}
-        for arm in panel.arms
+        {"model": group.label, "published": False, "source": own_source(group), **value_cells(panel, group, metrics)}
+        for group in panel.groups
     ]
     rows += published_rows(panel.suite, metrics)
     columns = [Column("model", "model")]
     for metric in metrics:
         bounds = {"low": f"{metric.key} low", "high": f"{metric.key} high"}
         columns.append(Column(metric.label, metric.key, "value", metric.unit, metric.better, **bounds))
-    published = any(row["published"] for row in rows)
-    note = "In no order of merit; rows whose intervals overlap are not told apart."
-    if published:
+    has_published = any(row["published"] for row in rows)
+    note = "Rows are not ranked; those whose intervals overlap are not distinguished."
+    if has_published:
         note += (
-            " Rows in italics are literature, as printed there: mostly without intervals, under protocols that differ in the "
-            "judge, the extraction or the similarity table, and often copied from one paper to the next."
+            " Rows in italics are published results as printed: mostly without intervals, measured under protocols that differ "
+            "in the judge, the extraction or the similarity table, and often copied from one paper to the next."
         )
     return Table(
         f"leaderboard_{panel.name}",
@@ -66,58 +57,57 @@ def leaderboard(panel: Panel) -> Table:
         pd.DataFrame(rows),
         [*columns, Column("source", "source")],
         group="published",
-        apart="published" if published else None,
+        italic="published" if has_published else None,
     )
 
 
-def ours(arm: Arm) -> str:
-    """Where a row of ours comes from: "measured here, adapter 45d6a45aa2f60c49 on weights e438379ac36bc653"."""
-    model, several = arm.runs[0].manifest["settings"]["model"], len(arm.runs) > 1
-    told = ["measured here", *([f"{len(arm.runs)} seeds"] if several else [])]
+def own_source(group: RunGroup) -> str:
+    """The source of one of our rows: "measured here, adapter 45d6a45aa2f60c49 on weights e438379ac36bc653"."""
+    model, several = group.runs[0].manifest["settings"]["model"], len(group.runs) > 1
+    parts = ["measured here", *([f"{len(group.runs)} seeds"] if several else [])]
     if "adapter" in model:
-        told.append(f"{'adapters' if several else 'adapter ' + model['adapter']} on weights {model['fingerprint']}")
+        parts.append(f"{'adapters' if several else 'adapter ' + model['adapter']} on weights {model['fingerprint']}")
     elif "fingerprint" in model and not several:
-        told.append(f"weights {model['fingerprint']}")
-    return ", ".join(told)
+        parts.append(f"weights {model['fingerprint']}")
+    return ", ".join(parts)
 
 
 @cache
-def published() -> pd.DataFrame:
-    """model, suite, metric, value (percent or rating), source, note."""
+def published_results() -> pd.DataFrame:
+    """The table of published results: model, suite, metric, value (percent or rating), source, note."""
     with (resources.files("reports") / PUBLISHED).open(encoding="utf-8") as file:
         return pd.read_csv(file, keep_default_na=False)
 
 
 def published_rows(suite: str, metrics: Sequence[MainMetric]) -> list[dict[str, Any]]:
     """One row per model and source that has any of these metrics."""
-    rows = published()
-    names = {key: name for name, key in OURS.get(suite, {}).items()}
-    wanted = {metric.key: names[metric.key] for metric in metrics if metric.key in names}
-    rows = rows[(rows["suite"] == suite) & rows["metric"].isin(list(wanted.values()))]
-    made: list[dict[str, Any]] = []
-    for (model, source), found in rows.groupby(["model", "source"], sort=False):
-        values = dict(zip(found["metric"], found["value"].astype(float), strict=True))
-        said = [source, *dict.fromkeys(filter(None, found["note"])), *contradictions(rows, str(model), str(source))]
-        cells = {key: native(name, values[name]) for key, name in wanted.items() if name in values}
-        made.append({"model": model, "published": True, "source": "; ".join(map(str, said)), **cells})
-    return sorted(made, key=lambda row: str(row["model"]))
+    results = published_results()
+    by_name = {metric.published: metric for metric in metrics if metric.published}
+    results = results[(results["suite"] == suite) & results["metric"].isin(list(by_name))]
+    rows: list[dict[str, Any]] = []
+    for (model, source), printed in results.groupby(["model", "source"], sort=False):
+        values = dict(zip(printed["metric"], printed["value"].astype(float), strict=True))
+        notes = dict.fromkeys(filter(None, printed["note"]))
+        text = "; ".join(map(str, [source, *notes, *contradictions(results, str(model), str(source))]))
+        cells = {metric.key: native_value(metric, values[name]) for name, metric in by_name.items() if name in values}
+        rows.append({"model": model, "published": True, "source": text, **cells})
+    return sorted(rows, key=lambda row: str(row["model"]))
 
 
-def native(metric: str, value: float) -> float:
-    """Percent as a fraction; ratings as they are. AMBER's score is a percentage here, too."""
-    return value / 100 if metric in PERCENT or metric == "amber_score" else value
+def native_value(metric: MainMetric, value: float) -> float:
+    """A published value in the metric's unit; papers print fractions in percent."""
+    return value / 100 if metric.unit == "fraction" else value
 
 
-def contradictions(rows: pd.DataFrame, model: str, source: str) -> list[str]:
-    """What other sources print for the same model, where it is another number."""
-    of_model = rows[rows["model"] == model]
-    said = []
-    for metric, found in of_model.groupby("metric", sort=False):
-        own = found[found["source"] == source]["value"].astype(float)
+def contradictions(results: pd.DataFrame, model: str, source: str) -> list[str]:
+    """What other sources print for the same model, if it is another number."""
+    different = []
+    for metric, printed in results[results["model"] == model].groupby("metric", sort=False):
+        own = printed[printed["source"] == source]["value"].astype(float)
         others = sorted(
-            {float(value) for value in found[found["source"] != source]["value"]}
-            - {value for value in found["value"].astype(float) if own.size and abs(value - own.iloc[0]) < ROUNDING}
+            {float(value) for value in printed[printed["source"] != source]["value"]}
+            - {value for value in printed["value"].astype(float) if own.size and abs(value - own.iloc[0]) < ROUNDING}
         )
         if own.size and others:
-            said.append(f"{metric} {', '.join(f'{value:g}' for value in others)}")
-    return [f"elsewhere {', '.join(said)}"] if said else []
+            different.append(f"{metric} {', '.join(f'{value:g}' for value in others)}")
+    return [f"elsewhere {', '.join(different)}"] if different else []

@@ -1,98 +1,117 @@
-"""A page on which one reads what models said: image, question, answer with its hallucinations marked, truth, the judge's words.
+"""A browser of responses: images, question, answer with its hallucinations marked, truth, and the judge's reply.
 
-One run, or two side by side with those first whose scores changed most. Everything is in the page; no network is asked.
+One run, or two side by side with those first whose scores changed most. The page contains everything; it needs no network.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from halbench.comparison import Run, scored_in_both
-from halbench.datasets import open_data
+from halbench.comparing.comparison import Run, scored_in_both
+from halbench.data.datasets import open_data
 from halbench.errors import InputError
-from halbench.evaluation import read_run, suite_of
-from halbench.records import read_jsonl
-from halbench.run_folder import RunFolder
+from halbench.evaluation.stored_responses import read_run
+from halbench.evaluation.suites import suite_of_run
+from halbench.files.records import read_jsonl
+from halbench.folders.run import RunFolder
 from halbench.types import Item, Response, Score
-from reports.arms import Panel, check_baseline, load_run, panels
-from reports.marks import counted, spans
+from reports.highlights import counted, spans
 from reports.page import script_json, template
+from reports.run_groups import Panel, check_baseline, load_run, panels
 from reports.thumbnails import thumbnail
-from reports.types import NothingToShow, Options, Page, Reading, ReadRun
+from reports.types import LoadedRun, NothingToShow, Options, Page, ReportInput
 
 TITLE = "Samples"
-NAMED = {"hallu": "likely hallucinations, as annotated"}  # AMBER's field
-MOST_BYTES = 12_000_000  # of images in one page
+ORDER = 70
+MAX_IMAGE_BYTES = 12_000_000
+"""Of all images on one page."""
 
 
-def build(reading: Reading, options: Options) -> list[Page]:
-    """A page per suite and signature: the baseline beside the first trained run, else the first two runs, else the only one."""
+def build(reading: ReportInput, options: Options) -> list[Page]:
+    """A page per suite and signature: the baseline and the first trained run, else the first two runs, else the only one."""
     check_baseline(reading, options)
     if not reading.runs:
         raise NothingToShow("no complete run")
-    made = []
+    pages = []
     for panel in panels(reading):
-        first, second = chosen(panel, options)
-        one = page(first, second, options, f"samples_{panel.name}")
-        others = sum(len(arm.runs) for arm in panel.arms) - (2 if second else 1)
-        told = f"; {others} more runs: see them with halbench view RUN OTHER" if others else ""
-        made.append(replace(one, note=one.note + told))
-    return made
+        first, second = pick_runs(panel, options)
+        samples = page(first, second, options, f"samples_{panel.name}")
+        others = sum(len(group.runs) for group in panel.groups) - (2 if second else 1)
+        note = (
+            f"{samples.note}; {others} more run{'s' if others > 1 else ''}: open them with halbench view RUN OTHER"
+            if others
+            else samples.note
+        )
+        pages.append(replace(samples, note=note))
+    return pages
 
 
-def chosen(panel: Panel, options: Options) -> tuple[ReadRun, ReadRun | None]:
-    """Whose answers stand on the left and on the right."""
-    baseline = panel.baseline(options) or panel.arms[0]
-    others = [arm for arm in panel.arms if arm is not baseline and arm.role != "truncated"]
-    other = next((arm for arm in others if arm.trained), others[0] if others else None)
+def pick_runs(panel: Panel, options: Options) -> tuple[LoadedRun, LoadedRun | None]:
+    """The runs on the left and on the right."""
+    baseline = panel.baseline(options) or panel.groups[0]
+    others = [group for group in panel.groups if group is not baseline and group.role != "truncated"]
+    other = next((group for group in others if group.trained), others[0] if others else None)
     return baseline.runs[0], other.runs[0] if other else None
 
 
-def page(first: ReadRun, second: ReadRun | None, options: Options, name: str) -> Page:
+@dataclass(frozen=True)
+class Questions:
+    """What a suite asked. items: by id. truth_labels: see Suite. note: why there are none, "" if there are."""
+
+    items: Mapping[str, Item] = field(default_factory=dict)
+    truth_labels: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+class Images:
+    """The thumbnails of one page by name, up to MAX_IMAGE_BYTES."""
+
+    def __init__(self) -> None:
+        self.thumbnails: dict[str, str] = {}
+        self.paths: dict[str, Path] = {}
+        self.bytes = 0
+
+    def add(self, path: Path) -> str:
+        """The image's name on the page: its file name, with the folders above it if another image has that name."""
+        names = ("/".join(path.parts[-length:]) for length in range(1, len(path.parts) + 1))
+        name = next(name for name in names if self.paths.get(name, path) == path)
+        if name not in self.paths and self.bytes < MAX_IMAGE_BYTES:
+            self.thumbnails[name] = thumbnail(path) or ""
+            self.bytes += len(self.thumbnails[name])
+        self.paths[name] = path
+        return name
+
+
+def page(first: LoadedRun, second: LoadedRun | None, options: Options, name: str) -> Page:
     """The page of one run, or of two under one signature. Raises InputError for two that cannot be compared."""
     runs = [first, second] if second else [first]
     loaded = [load_run(run.path) for run in runs]
     if second:
         scored_in_both(*loaded)
-    items, told = items_of(first, options)
-    answers = [responses_of(run.path) for run in runs]
-    wanted = selected(loaded, options.samples)
-    images: dict[str, str] = {}
-    samples, left = [], MOST_BYTES
-    for key in wanted:
-        item = items.get(key)
-        path = item.image if item else Path(loaded[0].scores[key].image)
-        if path.name not in images and left > 0:
-            images[path.name] = thumbnail(path) or ""
-            left -= len(images[path.name])
-        samples.append(
-            sample(
-                key,
-                item,
-                path.name,
-                [(run.scores[key], said.get(key)) for run, said in zip(loaded, answers, strict=True)],
-            )
-        )
-    total = len(loaded[0].scores)
-    notes = [
-        *told,
-        *(
-            [f"{len(wanted)} of {total} samples: half of them the most telling, the rest evenly drawn"]
-            if len(wanted) < total
-            else []
-        ),
-    ]
+    questions = questions_of(first, options)
+    notes = [questions.note] if questions.note else []
+    responses = [responses_of(run.path, notes) for run in runs]
+    keys = select(loaded, options.samples)
+    images = Images()
+    position = {key: number for number, key in enumerate(loaded[0].scores)}
+    samples = []
+    for key in keys:
+        answers = [(run.scores[key], answered.get(key)) for run, answered in zip(loaded, responses, strict=True)]
+        samples.append({"position": position[key], **sample(questions, images, answers)})
+    if len(keys) < len(position):
+        first_half = "the largest changes" if second else "the most faults"
+        notes.append(f"{len(keys)} of {len(position)} samples: half of them with {first_half}, the rest evenly spaced")
     content = {
         "suite": first.suite,
         "signature": first.signature,
         "runs": [run.name for run in runs],
         "notes": notes,
-        "images": images,
+        "images": images.thumbnails,
         "samples": samples,
     }
     title = f"{first.suite}: {' and '.join(run.name for run in runs)}"
-    return Page(name, title, "; ".join([*notes, "j and k go on and back, ? tells more keys"]), document(title, content))
+    return Page(name, title, "; ".join([*notes, "keys: j next, k previous, ? all keys"]), document(title, content))
 
 
 def document(title: str, content: Mapping[str, Any]) -> str:
@@ -109,87 +128,77 @@ def document(title: str, content: Mapping[str, Any]) -> str:
     )
 
 
-def items_of(run: ReadRun, options: Options) -> tuple[dict[str, Item], list[str]]:
-    """The suite's items by id; none, and a note, where the suite's data are not at hand."""
+def questions_of(run: LoadedRun, options: Options) -> Questions:
+    """The suite's items; without the suite's data none, and a note."""
+    folder = RunFolder(run.path)
     try:
-        folder = RunFolder(run.path)
-        suite = suite_of(folder, options.suite_file)
+        suite = suite_of_run(folder, options.suite_file)
         stored = read_run(suite, [], open_data(options.data, options.images), folder)
     except InputError as error:
-        return {}, [f"without questions, truth and images: {error}"]
-    return {item.id: item for item in stored.task.items}, []
+        return Questions(note=f"without questions, truth and images: {error}")
+    return Questions({item.id: item for item in stored.task.items}, suite.truth_labels)
 
 
-def responses_of(path: Path) -> dict[str, Response]:
-    """What a run said, by item; of an item that was asked twice the last."""
+def responses_of(path: Path, notes: list[str]) -> dict[str, Response]:
+    """The responses of a run by item; the last one if an item has several. None, and a line in `notes`, if they are damaged."""
     folder = RunFolder(path)
-    rows = folder.read(Response, folder.responses_path) if is_own(folder.responses_path) else []
+    try:
+        rows = folder.read(Response, folder.responses_path) if is_own_format(folder.responses_path) else []
+    except InputError as error:
+        notes.append(f"without answers: {error}")
+        return {}
     return {row.item: row for row in rows}
 
 
-def is_own(path: Path) -> bool:
-    """Whether the file holds our own rows, which name their item."""
+def is_own_format(path: Path) -> bool:
+    """Whether the file contains our own rows, which name their item."""
     first = next((row for _, row in read_jsonl(path, torn_tail=True)), None) if path.is_file() else None
     return isinstance(first, dict) and "item" in first
 
 
-def selected(runs: Sequence[Run], most: int) -> list[str]:
-    """Items to show, the most telling first: by how much the second run differs, or by how much the only one hallucinates."""
+def select(runs: Sequence[Run], limit: int) -> list[str]:
+    """The items to show: those in which the second run differs most, or the only one has most faults, first."""
     keys = list(runs[0].scores)
     weight = {key: abs(change(runs, key)) for key in keys}
     ranked = sorted(keys, key=lambda key: -weight[key])
-    if len(ranked) <= most:
+    if len(ranked) <= limit:
         return ranked
-    head, rest = ranked[: most // 2], ranked[most // 2 :]
-    step = len(rest) / (most - len(head))
-    return [*head, *(rest[int(place * step)] for place in range(most - len(head)))]
+    top, rest = ranked[: limit // 2], ranked[limit // 2 :]
+    step = len(rest) / (limit - len(top))
+    return [*top, *(rest[int(index * step)] for index in range(limit - len(top)))]
 
 
 def change(runs: Sequence[Run], key: str) -> float:
-    """How much worse the last run is than the first in one item; of one run, how bad it is."""
-    values = [fault(run.scores[key]) for run in runs]
+    """How many more faults the last run has than the first in one item; for a single run, its faults."""
+    values = [faults(run.scores[key]) for run in runs]
     known = [value for value in values if value is not None]
     if len(known) < len(values):
-        return 0.0 if not known else 0.5  # one of them was not scored: worth a look
+        return 0.5 if known else 0.0  # only one of them was scored: worth a look
     return known[-1] - (known[0] if len(known) > 1 else 0.0)
 
 
-def fault(score: Score) -> float | None:
-    """Hallucinated mentions, a wrong answer, or what a rating lacks; None where there is no score."""
-    if score.state != "scored":
-        return None
-    counts = score.counts
-    for name in ("mentions_hallucinated", "nouns_hallucinated"):
-        if name in counts:
-            return float(counts[name])
-    if "correct" in counts:
-        return 1.0 - float(counts["correct"])
-    return 6.0 - float(counts["rating"]) if "rating" in counts else 0.0
+def faults(score: Score) -> float | None:
+    """How much of a response is wrong; None if it was not scored or the suite does not say."""
+    return None if score.state != "scored" or score.faults is None else float(score.faults)
 
 
-def wrong(score: Score) -> bool | None:
-    """Whether anything is hallucinated or answered wrongly; a rating says so itself, and one below the best need not."""
-    found = fault(score)
-    if found is None:
-        return None
-    return bool(score.counts["hallucinated"]) if "rating" in score.counts else found > 0
-
-
-def sample(key: str, item: Item | None, image: str, said: Sequence[tuple[Score, Response | None]]) -> dict[str, Any]:
-    """One row of the page's data."""
-    score = said[0][0]
+def sample(questions: Questions, images: Images, answers: Sequence[tuple[Score, Response | None]]) -> dict[str, Any]:
+    """One row of the page's data: an item and each run's answer to it."""
+    score = answers[0][0]
+    item = questions.items.get(score.item)
     return {
-        "id": key,
+        "id": score.item,
         "group": score.group,
-        "image": image,
+        "images": [images.add(path) for path in item.images] if item else [],
+        "cluster": score.cluster,
         "prompt": item.prompt if item else "",
-        "truth": truth_lines(item.truth if item else score.evidence.get("truth")),
-        "answers": [answer(own, response) for own, response in said],
+        "truth": truth_lines(item.truth if item else score.evidence.get("truth"), questions.truth_labels),
+        "answers": [answer(score, response) for score, response in answers],
     }
 
 
 def answer(score: Score, response: Response | None) -> dict[str, Any]:
-    """What one run said, where its mentions stand, and what a judge wrote."""
+    """A run's answer, the words to mark in it, and what the judge wrote."""
     text = response.text if response else ""
     kinds = counted(score)
     evidence = score.evidence
@@ -199,29 +208,41 @@ def answer(score: Score, response: Response | None) -> dict[str, Any]:
         "objects": sorted({base for base, kind in kinds.items() if kind == "hallucinated"}),
         "state": score.state if score.state != "scored" else response.state if response else "missing",
         "error": score.error or (response.error if response else None),
-        "fault": fault(score),
-        "wrong": wrong(score),
-        "read": (evidence["answer"] or "neither yes nor no") if "truth" in evidence and "answer" in evidence else None,
-        "judge": evidence.get("judge"),
+        "faults": faults(score),
+        "read": read_note(evidence),
+        "judge": None if evidence.get("judge") is None else as_text(evidence["judge"]),
         "rating": evidence.get("rating"),
     }
 
 
-def truth_lines(truth: Any) -> list[str]:
-    """The truth as lines for people, whatever a suite keeps as truth."""
+def read_note(evidence: Mapping[str, Any]) -> str | None:
+    """How the answer to a closed question was read; None for other responses."""
+    if "answer" not in evidence:
+        return None
+    return "no answer could be read" if evidence["answer"] is None else f"read as {evidence['answer']}"
+
+
+def truth_lines(truth: Any, labels: Mapping[str, str]) -> list[str]:
+    """The truth as labelled lines, whatever a suite uses as truth. labels: see Suite.truth_labels."""
     if truth is None:
         return []
     if is_dataclass(truth) and not isinstance(truth, type):
         truth = asdict(truth)
     if isinstance(truth, Mapping):
-        said = {
-            NAMED.get(name, str(name).replace("_", " ")): ", ".join(truth_lines(value)) for name, value in truth.items()
-        }
-        return [text if name == "truth" else f"{name}: {text}" for name, text in said.items()]
-    if isinstance(truth, list | tuple | set | frozenset):
-        return [
-            ", ".join(
-                ", ".join(truth_lines(one)) for one in (sorted(truth) if isinstance(truth, set | frozenset) else truth)
-            )
-        ]
-    return [str(truth)]
+        return [f"{labels.get(str(name), label(name))}: {as_text(value)}" for name, value in truth.items()]
+    return [f"truth: {as_text(truth)}"]
+
+
+def as_text(value: Any) -> str:
+    """A value of the truth on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{label(name)}: {as_text(member)}" for name, member in value.items())
+    if isinstance(value, set | frozenset):
+        value = sorted(value, key=str)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(as_text, value))
+    return "" if value is None else str(value)
+
+
+def label(name: Any) -> str:
+    return str(name).replace("_", " ")

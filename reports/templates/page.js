@@ -7,7 +7,7 @@ document.getElementById("theme").addEventListener("click", () => {
 for (const button of document.querySelectorAll("button.open")) {
   button.addEventListener("click", () => {
     const frame = button.nextElementSibling;
-    // Made only when asked for: a page of samples is large.
+    // Only when opened: a page of samples is large.
     if (!frame.srcdoc) frame.srcdoc = JSON.parse(document.getElementById(button.dataset.page).textContent);
     frame.hidden = !frame.hidden;
   });

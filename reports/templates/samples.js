@@ -5,34 +5,38 @@ const BATCH = 40;
 const two = content.runs.length > 1;
 
 function element(name, className, text) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
+  const node = document.createElement(name);
+  if (className) node.className = className;
+  if (text !== undefined) node.textContent = text;
+  return node;
 }
 
-const faultOf = (sample, run) => sample.answers[run].fault;
+// Faults: how much of an answer is wrong; null if it was not scored or the suite does not say.
+const hasFaults = content.samples.some((sample) => sample.answers.some((answer) => answer.faults !== null));
 function change(sample) {
-  const a = faultOf(sample, 0), b = two ? faultOf(sample, 1) : 0;
+  const a = sample.answers[0].faults, b = two ? sample.answers[1].faults : 0;
   return a === null || b === null ? null : b - a;
 }
-const worst = (sample) => Math.max(...sample.answers.map((answer) => answer.fault ?? 0));
+const worst = (sample) => Math.max(...sample.answers.map((answer) => answer.faults ?? 0));
 const failed = (answer) => answer.state !== "ok";
 
 const STATES = [
-  ["all", "every state", () => true],
-  ["hallucinated", two ? "any of them is at fault" : "at fault", (s) => s.answers.some((a) => a.wrong)],
-  ["clean", two ? "neither is at fault" : "not at fault", (s) => s.answers.every((a) => a.wrong === false)],
+  ["all", "all states", () => true],
+  ...(hasFaults ? [
+    ["faulty", two ? "any answer has faults" : "with faults", (s) => s.answers.some((a) => a.faults > 0)],
+    ["clean", two ? "neither has faults" : "without faults", (s) => s.answers.every((a) => a.faults === 0)],
+  ] : []),
   ["failed", "empty, failed or not judged", (s) => s.answers.some(failed)],
-  ...(two ? [
+  ...(two && hasFaults ? [
     ["worse", `${content.runs[1]} is worse`, (s) => change(s) > 0],
     ["better", `${content.runs[1]} is better`, (s) => change(s) < 0],
   ] : []),
 ];
 const SORTS = [
-  ...(two ? [["change", "biggest change first", (a, b) => Math.abs(change(b) ?? 0) - Math.abs(change(a) ?? 0)]] : []),
-  ["fault", "most hallucinated first", (a, b) => worst(b) - worst(a)],
-  ["order", "in the suite's order", (a, b) => a.id.localeCompare(b.id, "en", { numeric: true })],
+  ...(two && hasFaults
+    ? [["change", "largest change first", (a, b) => Math.abs(change(b) ?? 0) - Math.abs(change(a) ?? 0)]] : []),
+  ...(hasFaults ? [["faults", "most faults first", (a, b) => worst(b) - worst(a)]] : []),
+  ["order", "in the suite's order", (a, b) => a.position - b.position],
 ];
 
 function fill(select, choices) {
@@ -42,16 +46,16 @@ const counts = new Map();
 for (const sample of content.samples)
   for (const object of new Set(sample.answers.flatMap((answer) => answer.objects))) counts.set(object, (counts.get(object) ?? 0) + 1);
 const objects = [...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
-fill(byId("object"), [["", "every object"], ...objects.map(([name, times]) => [name, `${name} (${times})`])]);
+fill(byId("object"), [["", "all objects"], ...objects.map(([name, times]) => [name, `${name} (${times})`])]);
 byId("object").hidden = objects.length === 0;
 byId("legend").hidden = !content.samples.some((sample) => sample.answers.some((answer) => answer.spans.length));
-fill(byId("group"), [["", "every group"], ...[...new Set(content.samples.map((s) => s.group))].map((g) => [g, g])]);
+fill(byId("group"), [["", "all groups"], ...[...new Set(content.samples.map((s) => s.group))].map((g) => [g, g])]);
 byId("group").hidden = byId("group").length < 3;
 fill(byId("state"), STATES);
 fill(byId("sort"), SORTS);
 byId("notes").textContent = [content.signature, ...content.notes].join(" · ");
 
-// Offsets count characters as Python does; JavaScript's strings count halves of some of them.
+// Offsets count characters as Python does; JavaScript's strings count UTF-16 units.
 function marked(text, spans) {
   const paragraph = element("p", "text");
   paragraph.dir = "auto";
@@ -74,8 +78,9 @@ function answered(answer, run) {
   box.append(answer.text ? marked(answer.text, answer.spans) : element("p", "failed", "no answer"));
   if (failed(answer) || answer.error) box.append(element("p", "failed", [answer.state, answer.error].filter(Boolean).join(": ")));
   if (answer.read !== null) {
-    const verdict = element("p", "verdict", `read as ${answer.read}, `);
-    verdict.append(element("mark", answer.wrong ? "hallucinated" : "correct", answer.wrong ? "wrong" : "right"));
+    const verdict = element("p", "verdict", answer.read);
+    if (answer.faults !== null)
+      verdict.append(", ", element("mark", answer.faults > 0 ? "hallucinated" : "correct", answer.faults > 0 ? "wrong" : "right"));
     box.append(verdict);
   }
   if (answer.judge !== null && answer.judge !== undefined)
@@ -83,27 +88,32 @@ function answered(answer, run) {
   return box;
 }
 
+function picture(name) {
+  const source = content.images[name];
+  if (!source) return element("p", "placeholder", `image not available: ${name}`);
+  const image = element("img");
+  image.loading = "lazy";
+  image.alt = image.title = name;
+  image.src = source;
+  return image;
+}
+
+const imageNames = (sample) => (sample.images.length ? sample.images : [sample.cluster]);
 function card(sample) {
-  const made = element("article");
-  made.tabIndex = -1;
-  made.dataset.id = sample.id;
-  const left = element("div"), right = element("div");
-  const source = content.images[sample.image];
-  if (source) {
-    const image = element("img");
-    image.loading = "lazy";
-    image.alt = sample.image;
-    image.src = source;
-    left.append(image);
-  } else left.append(element("p", "placeholder", `no image here: ${sample.image}`));
-  right.append(element("p", "about", `${sample.id} · ${sample.group} · ${sample.image}`));
+  const article = element("article");
+  article.tabIndex = -1;
+  article.dataset.id = sample.id;
+  const left = element("div", "images"), right = element("div");
+  left.append(...sample.images.map(picture));
+  if (!sample.images.length) left.append(element("p", "placeholder", "no image"));
+  right.append(element("p", "about", [...new Set([sample.id, sample.group, ...imageNames(sample)])].join(" · ")));
   if (sample.prompt) right.append(element("p", "prompt", sample.prompt));
   const answers = element("div", "answers");
   sample.answers.forEach((answer, run) => answers.append(answered(answer, run)));
   right.append(answers);
-  if (sample.truth.length) right.append(element("p", "truth", `truth: ${sample.truth.join("\n")}`));
-  made.append(left, right);
-  return made;
+  if (sample.truth.length) right.append(element("p", "truth", sample.truth.join("\n")));
+  article.append(left, right);
+  return article;
 }
 
 let shown = [], drawn = 0;
@@ -120,24 +130,24 @@ function refresh() {
   const sort = SORTS.find(([name]) => name === byId("sort").value)[2];
   shown = content.samples
     .filter((s) => (!group || s.group === group) && (!object || s.answers.some((a) => a.objects.includes(object))) && state(s))
-    .filter((s) => !search || [s.id, s.image, s.prompt, ...s.answers.map((a) => a.text)].some((t) => t.toLowerCase().includes(search)))
+    .filter((s) => !search || [s.id, ...imageNames(s), s.prompt, ...s.answers.map((a) => a.text)].some((t) => t.toLowerCase().includes(search)))
     .sort(sort);
   drawn = 0;
   byId("samples").replaceChildren();
   byId("count").textContent = `${shown.length} of ${content.samples.length}`;
-  if (!shown.length) byId("samples").append(element("p", "empty", "No sample fits these filters."));
+  if (!shown.length) byId("samples").append(element("p", "empty", "No sample matches these filters."));
   more();
 }
-new IntersectionObserver((seen) => { if (seen.some((one) => one.isIntersecting)) more(); }, { rootMargin: "1200px" }).observe(byId("more"));
+new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) more(); }, { rootMargin: "1200px" }).observe(byId("more"));
 
 function step(by) {
   const cards = byId("samples").children;
   const now = document.activeElement?.closest?.("article");
-  let place = now ? [...cards].indexOf(now) + by : 0;
-  if (place >= cards.length - 1) more();
-  place = Math.max(0, Math.min(place, cards.length - 1));
-  cards[place]?.focus({ preventScroll: true });
-  cards[place]?.scrollIntoView({ block: "start" });
+  let index = now ? [...cards].indexOf(now) + by : 0;
+  if (index >= cards.length - 1) more();
+  index = Math.max(0, Math.min(index, cards.length - 1));
+  cards[index]?.focus({ preventScroll: true });
+  cards[index]?.scrollIntoView({ block: "start" });
 }
 function theme() {
   const root = document.documentElement;

@@ -1,0 +1,1 @@
+"""From pairs to log-probs: tokens, padded batches, the packed forward pass, and the cached reference."""

@@ -1,0 +1,1 @@
+"""Ablations: objectives compared on identical data, with controls."""

@@ -1,0 +1,1 @@
+"""Preference pairs: the layouts people have, checks, hashes, order; closed questions."""

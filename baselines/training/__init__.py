@@ -1,0 +1,1 @@
+"""Training: recipes, preparation, one trainer for all objectives, proof of the data."""

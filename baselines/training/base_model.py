@@ -1,0 +1,76 @@
+"""The model that training starts from: where it is, and how it is opened."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import TrainingArguments
+
+from baselines.training.recipes import TrainingPlan
+from halbench.errors import InputError, MissingExtra, first_sentence
+from halbench.models.chat_templates import chat_template
+from halbench.models.checkpoints import Checkpoint, check_source, load_processor, open_checkpoint
+from halbench.models.fingerprints import fingerprint
+from halbench.scenes import PREFIX, checkpoint_path
+from halbench.types import BackendOptions
+
+
+def checkpoint_source(name: str) -> str:
+    """Folder or hub name of the model to start from. Raises InputError unless it is a whole checkpoint."""
+    if name.startswith(PREFIX):
+        return str(checkpoint_path(name))
+    if (Path(name) / "adapter_config.json").is_file():
+        raise InputError(
+            f"{name} is an adapter; training starts from a whole checkpoint. Merge it into its base and save that first"
+        )
+    check_source(name)
+    if not Path(name).is_dir():
+        try:
+            transformers.AutoConfig.from_pretrained(name)  # afterwards the hub's commit is known, see fingerprint
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{name} is not a local folder, and it cannot be loaded from the hub ({first_sentence(error)})"
+            ) from error
+    return name
+
+
+def open_for_training(source: str, plan: TrainingPlan, arguments: TrainingArguments) -> Checkpoint:
+    """The model on this process's device, in the precision that the recipe needs."""
+    recipe, options = plan.recipe, plan.options
+    if recipe.load_in_4bit:
+        identity = {"fingerprint": fingerprint(source), "transformers": transformers.__version__}
+        return open_in_4bit(source, arguments.device, options.trust_remote_code, identity)
+    dtype = "float32" if recipe.full else options.dtype
+    return open_checkpoint(
+        source, BackendOptions(device=str(arguments.device), dtype=dtype, trust_remote_code=options.trust_remote_code)
+    )
+
+
+def open_in_4bit(source: str, device: torch.device, trust_remote_code: bool, identity: dict[str, str]) -> Checkpoint:
+    """A checkpoint with its linear layers in 4-bit NF4, computing in bfloat16."""
+    if find_spec("bitsandbytes") is None:
+        raise MissingExtra("--load-in-4bit needs: pip install bitsandbytes, and a GPU that it supports")
+    settings = transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    model = transformers.AutoModelForImageTextToText.from_pretrained(
+        source,
+        quantization_config=settings,
+        dtype=torch.bfloat16,
+        device_map={"": device},
+        trust_remote_code=trust_remote_code,
+    )
+    processor = load_processor(source, trust_remote_code)
+    template = chat_template(processor, source)
+    return Checkpoint(model.eval(), processor, template, {**identity, "dtype": "nf4"})
+
+
+def image_token_id(model: Any) -> int | None:
+    """Id of the token that stands for a piece of an image in prompts."""
+    token = getattr(model.config, "image_token_id", None) or getattr(model.config, "image_token_index", None)
+    return None if token is None else int(token)

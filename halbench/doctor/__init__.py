@@ -1,0 +1,1 @@
+"""Checks of an installation, its data, and batched generation."""

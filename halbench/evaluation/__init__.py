@@ -1,0 +1,1 @@
+"""From responses to numbers: suites opened and checked, responses scored, results signed and written."""

@@ -1,0 +1,36 @@
+"""The chosen suite, its options and data. Imports no numpy, so that the command line can show these flags at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from halbench import plugins
+from halbench.data.datasets import Data, open_data
+from halbench.settings import option
+
+SUITES = f"{', '.join(plugins.names('halbench.suites'))}; or a .py file."
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """Folders of the suites' data and images; None for the defaults."""
+
+    data: Path | None = option(
+        None, "Folder with the suites' data.", metavar="DIR", otherwise="HALBENCH_DATA, else the user's cache"
+    )
+    images: Path | None = option(
+        None, "Folder with the suite's images.", metavar="DIR", otherwise="images/ in the suite's data folder"
+    )
+
+    def open(self) -> Data:
+        return open_data(self.data, self.images)
+
+
+@dataclass(frozen=True)
+class SuiteChoice(DataChoice):
+    """A suite with its options and data. suite: name or file; None if a run folder names it. settings: options as
+    "name=value"."""
+
+    suite: str | None = option(None, SUITES, "--suite", "-s", metavar="NAME")
+    settings: tuple[str, ...] = option(
+        (), "Option of the suite, e.g. captions=pattern. May be repeated.", "--set", metavar="NAME=VALUE"
+    )

@@ -1,0 +1,118 @@
+"""From responses to results: scored, signed, and written to a run folder by `halbench score` and `halbench run`."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import halbench
+from halbench.evaluation.coverage import Coverage, coverage
+from halbench.evaluation.scoring import results, score_responses
+from halbench.evaluation.signature import items_identity, signature, signature_fields
+from halbench.files.records import write_json, write_jsonl
+from halbench.folders.run import RunFolder
+from halbench.judging.judgements import Judgements
+from halbench.settings import option_values
+from halbench.types import Decoding, Response, Result, Score, Suite, Task
+
+RECORDED_PACKAGES = (
+    "numpy",
+    "nltk",
+    "textblob",
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "openai",
+    "vllm",
+    "lmms-eval",
+    "spacy",
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores and results of one set of responses. fields: those of the signature."""
+
+    suite: Suite
+    responses: Sequence[Response]
+    scores: Sequence[Score]
+    results: Sequence[Result]
+    coverage: Coverage
+    fields: Mapping[str, str]
+
+    @property
+    def signature(self) -> str:
+        return signature(self.fields)
+
+
+def evaluate(
+    suite: Suite, task: Task, responses: Sequence[Response], decoding: Decoding | None, verdicts: Judgements
+) -> Evaluation:
+    """Score responses. decoding: how they were generated, None if unknown (they come from a file)."""
+    scores = score_responses(task, responses, verdicts.judgements)
+    fields = signature_fields(suite, task, decoding, verdicts.fields)
+    rows = results(suite, task, scores, signature(fields))
+    return Evaluation(suite, responses, scores, rows, coverage(task.items, scores, responses), fields)
+
+
+def run_settings(
+    suite: Suite,
+    options: Any,
+    task: Task,
+    model: Mapping[str, Any],
+    decoding: Decoding | None,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """The settings of a run folder; a run resumes in it only with the same ones."""
+    return {
+        "suite": {"name": suite.name, "version": suite.version, "options": option_values(options)},
+        "items": items_identity(task.items),
+        "decoding": decoding,
+        "model": model,
+        "limit": limit,
+    }
+
+
+def write_evaluation(
+    folder: RunFolder, settings: Mapping[str, Any], evaluation: Evaluation, served: Mapping[str, Any] | None = None
+) -> None:
+    """Write scores and results, and last the manifest. served: its fields about the server that answered, if any."""
+    write_jsonl(folder.scores_path, evaluation.scores)
+    write_json(folder.results_path, evaluation.results)
+    folder.write_manifest(
+        {
+            "status": "complete" if evaluation.coverage.complete else "incomplete",
+            "settings": settings,
+            **(served or {}),
+            "signature": evaluation.signature,
+            "signature_fields": evaluation.fields,
+            "coverage": evaluation.coverage,
+            "environment": environment(),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+    )
+
+
+def environment() -> dict[str, str]:
+    """Versions of halbench, Python, system and packages, for the manifest; without the machine's name."""
+    versions = {
+        "halbench": halbench.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+    for package in RECORDED_PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def default_folder(model: str, suite: Suite) -> Path:
+    """runs/MODEL__SUITE: the default run folder."""
+    name = Path(model.rstrip("/")).name.replace(":", "-") or "model"
+    return Path("runs") / f"{name}__{suite.name}"

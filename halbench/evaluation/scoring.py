@@ -1,0 +1,99 @@
+"""Responses -> scores -> results: counts per response, then every metric with its interval.
+
+A failure never becomes a score: items without an answer, a verdict or a readable reply are counted in `Coverage`. A run in
+which more than `TOLERATED` of the items lack a score is incomplete, and is reported as such.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from halbench.evaluation.suite_contract import checked_score, value_at, with_joint_counts
+from halbench.statistics.clusters import bootstrap_draws, cluster_sums, count_names, estimate
+from halbench.statistics.intervals import interval
+from halbench.statistics.resampling import N_RESAMPLES
+from halbench.types import Item, Judgement, Metric, Response, Result, Score, Suite, Task
+
+
+def score_responses(task: Task, responses: Sequence[Response], judgements: Mapping[str, Judgement]) -> list[Score]:
+    """One score per response, in the order of the items, and one of state "missing" per item without a response, including
+    the counts that need several answers at once (Task.joint)."""
+    if len({item.id for item in task.items}) != len(task.items):
+        raise ValueError("two items of the task have the same id")
+    answers: dict[str, list[Response]] = {}
+    for response in responses:
+        answers.setdefault(response.item, []).append(response)
+    scores = []
+    for item in task.items:
+        scores += [_score(task, item, response, judgements.get(item.id)) for response in answers.get(item.id, [])] or [
+            Score.of(item, {}, state="missing", error="no response")
+        ]
+    return with_joint_counts(task, scores)
+
+
+def _score(task: Task, item: Item, response: Response, judgement: Judgement | None) -> Score:
+    if response.state == "error":
+        return Score.of(item, {}, state="error", error=response.error)
+    return checked_score(task, item, response, judgement)
+
+
+def reported_groups(suite: Suite, leaves: set[str]) -> dict[str, tuple[str, ...]]:
+    """The groups to report: those whose item groups all have items. leaves: item groups with items."""
+    return {name: members for name, members in suite.groups.items() if set(members) <= leaves}
+
+
+def applies(metric: Metric, names: Sequence[str]) -> bool:
+    """Whether a metric's formula needs only counts of these names."""
+    return value_at(metric, names, np.ones(len(names))) is not None
+
+
+def results(
+    suite: Suite, task: Task, scores: Sequence[Score], signature: str, n_resamples: int = N_RESAMPLES, seed: int = 0
+) -> list[Result]:
+    """Every metric in every group, each with its 95 % interval over images, coverage and signature."""
+    names = count_names(scores)
+    rows = []
+    for group, members in reported_groups(suite, {item.group for item in task.items}).items():
+        metrics = [
+            metric for metric in suite.metrics if group in metric.groups and (not names or applies(metric, names))
+        ]
+        if not metrics:
+            continue
+        within = [score for score in scores if score.group in members]
+        items = sum(item.group in members for item in task.items)
+        scored = [score for score in within if score.state == "scored"]
+        counts = cluster_sums(within, names)
+        draws = bootstrap_draws(max(1, len(counts.clusters)), n_resamples, seed)
+        # Official scripts also count what is unscored here, such as a reply without a readable rating.
+        sums = {name: math.fsum(score.counts.get(name, 0) for score in within) for name in names}
+        for metric in metrics:
+            bounds = interval(metric, counts, draws) if scored else None
+            rows.append(
+                Result(
+                    suite=suite.name,
+                    group=group,
+                    metric=metric.name,
+                    value=estimate(metric, counts) if scored else None,
+                    low=bounds.low if bounds else None,
+                    high=bounds.high if bounds else None,
+                    n=len(scored),
+                    coverage=len({score.item for score in scored}) / items,
+                    better=metric.better,
+                    unit=metric.unit,
+                    official=_official(metric, sums, group) if task.official and names else None,
+                    signature=signature,
+                    label=metric.label,
+                    main=group in metric.main,
+                    companions=tuple("/".join(key) for key in suite.companions(group, metric.name)),
+                    unread=metric.unread,
+                    published=metric.published,
+                    description=metric.description,
+                )
+            )
+    return rows
+
+
+def _official(metric: Metric, sums: Mapping[str, float], group: str) -> float | None:
+    printed = metric.official(sums, group) if metric.official else None
+    return None if printed is None or math.isnan(printed) else printed

@@ -1,0 +1,83 @@
+"""Stored responses: from a file or a run folder, matched to the items of a suite."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from halbench.data.datasets import Data
+from halbench.errors import InputError
+from halbench.evaluation.signature import items_identity
+from halbench.evaluation.suite_contract import matched_ids
+from halbench.evaluation.suites import naming_damaged_data, open_task
+from halbench.files.records import file_hash, read_jsonl
+from halbench.folders.run import OLDEST_RESPONSES, RunFolder
+from halbench.responses.response_files import read_response_file, response_rows, responses_of
+from halbench.settings import parse_options
+from halbench.types import Decoding, Response, Suite, Task
+
+
+@dataclass(frozen=True)
+class StoredResponses:
+    """Responses from a file or run folder, matched to the items of a task. decoding, limit: of their run, None for a file."""
+
+    options: Any
+    task: Task
+    responses: Sequence[Response]
+    model: Mapping[str, Any]
+    decoding: Decoding | None
+    limit: int | None
+
+
+def read_stored_responses(suite: Suite, assignments: Sequence[str], data: Data, source: Path) -> StoredResponses:
+    """The responses in a response file or a run folder. A run folder has options of its own; `assignments` override them."""
+    if source.is_dir():
+        return read_run(suite, assignments, data, RunFolder(source))
+    options = parse_options(suite.options, assignments)
+    rows = read_response_file(source)
+    with naming_damaged_data(suite, data), locating_errors(source):
+        task = open_task(suite, data, options, rows)
+        responses = responses_of(rows, matched_ids(suite, task.items, rows))
+    return StoredResponses(
+        options, task, responses, {"responses": source.name, "sha256": file_hash(source)}, None, None
+    )
+
+
+def read_run(suite: Suite, assignments: Sequence[str], data: Data, folder: RunFolder) -> StoredResponses:
+    """The responses of a run folder and all the items that it was run on, answered or not."""
+    run = folder.manifest(OLDEST_RESPONSES).get("settings")
+    try:
+        made_with, decoding, limit = run["suite"]["options"], run["decoding"], run["limit"]  # type: ignore[index]
+        items, model, name = run["items"], run["model"], str(run["suite"]["name"])  # type: ignore[index]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder.manifest_path}: its settings are incomplete ({error}); was it edited?") from error
+    if name != suite.name:
+        raise InputError(f"{folder.path} is a run of suite '{name}', not of '{suite.name}'")
+    options = parse_options(suite.options, [*(f"{key}={value}" for key, value in made_with.items()), *assignments])
+    rows = response_rows(read_jsonl(folder.responses_path, torn_tail=True), folder.responses_path)
+    if decoding:  # a model answered the suite's items; failed ones were repeated, and the last row counts
+        rows = list({row.id: row for row in rows}.values())
+    with naming_damaged_data(suite, data), locating_errors(folder.responses_path):
+        task = open_task(suite, data, options, None if decoding else rows, limit)
+        responses = responses_of(rows, matched_ids(suite, task.items, rows))
+    if items_identity(task.items) != items:
+        raise InputError(
+            f"{folder.path} was made for the items {items}, but {suite.name} now has {items_identity(task.items)}: "
+            "its data, its options or the responses have changed"
+        )
+    return StoredResponses(options, task, responses, model, Decoding(**decoding) if decoding else None, limit)
+
+
+@contextmanager
+def locating_errors(file: Path) -> Iterator[None]:
+    """Add the file to error messages that name only a line."""
+    try:
+        yield
+    except InputError as error:
+        line = re.match(r"line (\d+): ", str(error))
+        if line is None:
+            raise
+        where = f"{file}: entry {line[1]}: " if file.suffix == ".json" else f"{file}:{line[1]}: "
+        raise InputError(where + str(error)[line.end() :]) from error

@@ -1,0 +1,1 @@
+"""Getting the suites' data: downloads, archives, built files."""

@@ -1,0 +1,1 @@
+"""Files: records as JSON, atomic writes, the user's cache."""

@@ -1,0 +1,1 @@
+"""What runs, trainings and ablations leave on disk. Reports and baselines read it here and nowhere else."""

@@ -1,0 +1,1 @@
+"""Asking a judge: prompts, replies, stored replies, verdicts."""

@@ -1,0 +1,1 @@
+"""Opening a model: checkpoints, their fingerprints, chat templates and images; servers."""

@@ -1,0 +1,18 @@
+"""What a user may call a model: a folder, a name on the hub, or a checkpoint that ships with halbench."""
+
+import re
+from pathlib import Path
+
+from halbench.scenes import checkpoint_path
+
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+
+
+def packaged_checkpoint(name: str) -> str:
+    """The folder of a checkpoint that ships with halbench ("scenes:base"); any other name unchanged."""
+    return str(checkpoint_path(name)) if name.startswith("scenes:") else name
+
+
+def recorded_name(name: str) -> str:
+    """The model's name in a manifest: of a folder its last part, so that the checkpoint may be moved."""
+    return Path(name).resolve().name if Path(name).is_dir() else name

@@ -1,0 +1,1 @@
+"""A model answers a suite: plan, generation, several processes."""

@@ -1,0 +1,158 @@
+"""A run: a model answers a suite's items, and the answers are judged and scored, all in one run folder.
+
+`generate_run` is the first half, `run` is both. Finished rows are kept, so either one resumes an interrupted run.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from halbench.data.datasets import Data
+from halbench.errors import InputError
+from halbench.evaluation.choice import SUITES, SuiteChoice
+from halbench.evaluation.evaluate import (
+    Evaluation,
+    default_folder,
+    environment,
+    evaluate,
+    run_settings,
+    write_evaluation,
+)
+from halbench.evaluation.suites import load_suite, naming_damaged_data, open_task
+from halbench.folders.run import RunFolder
+from halbench.judging.judge import open_server
+from halbench.judging.judgements import check_judging, find_judgements
+from halbench.judging.options import Judging
+from halbench.running.generation import generate, latest
+from halbench.running.opening import model_identity, open_backend
+from halbench.running.plan import Plan
+from halbench.running.ranks import Ranks, init_ranks, merge_rank_files, part_folder, shard
+from halbench.settings import parse_options
+from halbench.types import DECODING, BackendOptions, Decoding, Response, Suite, Task
+
+GIVEN = "--gen-kwargs (generation= in Python)"
+
+
+@dataclass(frozen=True)
+class SuiteTask:
+    """The suite of a plan with its options, and its task cut to the limit."""
+
+    suite: Suite
+    options: Any
+    task: Task
+    data: Data
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A model's answers to a suite, in their folder."""
+
+    suite: Suite
+    task: Task
+    decoding: Decoding
+    responses: Sequence[Response]
+    folder: RunFolder
+    settings: Mapping[str, Any]
+
+
+def generate_run(plan: Plan, choice: SuiteChoice, backend: BackendOptions) -> Generated | None:
+    """Let the model answer all items without an answer in the run folder. None on all but the first of several ranks."""
+    opened = open_plan(plan, choice)
+    folder, ranks = RunFolder(plan.out or default_folder(plan.model, opened.suite)), init_ranks()
+    with folder.lock() if ranks.is_main else nullcontext():
+        return _generate(plan, opened, backend, folder, ranks)
+
+
+def run(
+    plan: Plan, choice: SuiteChoice, backend: BackendOptions, judging: Judging
+) -> tuple[Evaluation, RunFolder] | None:
+    """Generate, judge and score. None on all but the first of several ranks, which only generate."""
+    opened = open_plan(plan, choice)
+    suite, task = opened.suite, opened.task
+    check_judging(suite, opened.options, task, judging)
+    folder, ranks = RunFolder(plan.out or default_folder(plan.model, suite)), init_ranks()
+    if judging.judge and not folder.judgements_path.is_file():
+        open_server(judging.judge)  # so that a missing key shows before hours of generation, not after
+    with folder.lock() if ranks.is_main else nullcontext():
+        generated = _generate(plan, opened, backend, folder, ranks)
+        if generated is None:
+            return None
+        verdicts = find_judgements(judging, task, generated.responses, folder)
+        with naming_damaged_data(suite, opened.data):
+            evaluation = evaluate(suite, task, generated.responses, generated.decoding, verdicts)
+        write_evaluation(folder, generated.settings, evaluation, served_models(generated.responses))
+    return evaluation, folder
+
+
+def open_plan(plan: Plan, choice: SuiteChoice) -> SuiteTask:
+    """The suite that a plan runs. Raises InputError if none of its images exists."""
+    if choice.suite is None:
+        raise InputError(f"--suite is needed: {SUITES}")
+    suite, data = load_suite(choice.suite), choice.open()
+    options = parse_options(suite.options, choice.settings)
+    task = open_task(suite, data, options, None, plan.limit)
+    images = dict.fromkeys(path for item in task.items for path in item.images)
+    if plan.backend != "replay" and images and not any(path.is_file() for path in images):
+        raise InputError(
+            f"none of the {len(images)} images of {suite.name} exists (the first is {next(iter(images))}). "
+            f"Name their folder with --images DIR, or see: halbench data status {suite.name}"
+        )
+    return SuiteTask(suite, options, task, data)
+
+
+def _generate(
+    plan: Plan, opened: SuiteTask, chosen: BackendOptions, folder: RunFolder, ranks: Ranks
+) -> Generated | None:
+    suite, task = opened.suite, opened.task
+    decoding = with_arguments(suite.decoding, plan.gen_kwargs)
+    backend = open_backend(plan, chosen)
+    model = {**model_identity(backend), "seed": str(chosen.seed)}
+    settings = run_settings(suite, opened.options, task, model, decoding, plan.limit)
+    if ranks.is_main:
+        check_rows(folder)
+        folder.begin(settings)
+        merge_rank_files(folder)
+    if ranks.world > 1:
+        ranks.wait()
+        rows = latest(folder.read(Response, folder.responses_path))
+        own = [item for item in shard(task.items, ranks) if item.id not in rows or rows[item.id].state == "error"]
+        generate(own, backend, decoding, part_folder(folder, ranks))
+        ranks.wait()
+        if not ranks.is_main:
+            return None
+        merge_rank_files(folder)
+        rows = latest(folder.read(Response, folder.responses_path))
+        responses = [rows[item.id] for item in task.items]
+    else:
+        responses = generate(task.items, backend, decoding, folder)
+    fields = {"settings": settings, **served_models(responses), "environment": environment()}
+    folder.write_manifest({"status": "generated", **fields})
+    return Generated(suite, task, decoding, responses, folder, settings)
+
+
+def check_rows(folder: RunFolder) -> None:
+    """Raise InputError for a damaged file of responses, before anything is changed."""
+    try:
+        folder.read(Response, folder.responses_path)
+    except InputError as error:
+        raise InputError(f"{error}. Remove that line, and its item is generated again") from error
+
+
+def served_models(responses: Sequence[Response]) -> dict[str, list[str]]:
+    """The models that servers report to have answered, as a field of the manifest; {} for answers without a server."""
+    served = sorted({str(row.extra["served_model"]) for row in responses if "served_model" in row.extra})
+    return {"served_models": served} if served else {}
+
+
+def with_arguments(decoding: Decoding, gen_kwargs: Mapping[str, Any]) -> Decoding:
+    """The suite's decoding, overridden by the user's `--gen-kwargs`, such as {"max_new_tokens": 64, "top_k": 50}."""
+    overrides = dict(gen_kwargs)
+    for name in ("max_new_tokens", "num_beams"):
+        if name in overrides and (type(overrides[name]) is not int or overrides[name] < 1):
+            raise InputError(f"{GIVEN} {name}={overrides[name]}: expected a whole number from 1")
+    for name in ("temperature", "top_p"):
+        if name in overrides and (type(overrides[name]) not in (int, float) or overrides[name] < 0):
+            raise InputError(f"{GIVEN} {name}={overrides[name]}: expected a number from 0")
+    own = {name: overrides.pop(name) for name in DECODING if name in overrides}
+    return replace(decoding, **own, extra={**decoding.extra, **overrides})

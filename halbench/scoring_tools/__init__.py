@@ -1,0 +1,1 @@
+"""What suites are built from: text pipeline, yes/no answers, COCO objects, ratios."""

@@ -1,0 +1,284 @@
+"""The vllm backend against vLLM's documented interface, with a module in its place (see vllm_stand_in.py)."""
+
+import os
+import shutil
+import sys
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+from tiny_backends import answers, mixed_items
+
+from halbench import plugins
+from halbench.errors import InputError, MissingExtra
+from halbench.models.fingerprints import fingerprint
+from halbench.types import BackendOptions, Decoding, Item
+
+hf = pytest.importorskip("halbench.backends.hf")
+tiny_checkpoints = pytest.importorskip("tiny_checkpoints")
+stand_in = pytest.importorskip("vllm_stand_in")
+LoRARequest, SamplingParams = stand_in.LoRARequest, stand_in.SamplingParams
+VLLMClientError, VLLMServerError = stand_in.VLLMClientError, stand_in.VLLMServerError
+
+GREEDY = Decoding(max_new_tokens=12)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The stand-in is in vLLM's place; the calls that it gets."""
+    yield stand_in.install(monkeypatch)
+    sys.modules.pop("halbench.backends.vllm", None)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return tiny_checkpoints.llava(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture
+def items(tmp_path):
+    """Six questions on two images."""
+    for n in range(2):
+        Image.effect_mandelbrot((40, 30), (-2 + n, -1, 1, 1), 50).convert("RGB").save(tmp_path / f"{n}.png")
+    questions = ("Describe this image.", "Is there a dog?", "How many chairs?")
+    return [Item(f"{n}/{q}", (tmp_path / f"{n}.png",), q, None, "all") for n in range(2) for q in questions]
+
+
+def open_backend(model, **options):
+    return plugins.load("halbench.backends", "vllm").open_backend(str(model), BackendOptions(**options))
+
+
+def test_it_gives_the_same_greedy_answers_as_hf(calls, checkpoint, items):
+    direct = {row.item: row for row in hf.open_backend(str(checkpoint), BackendOptions()).generate(items, GREEDY)}
+    assert {row.item: row for row in open_backend(checkpoint).generate(items, GREEDY)} == direct
+    assert len({row.text for row in direct.values()}) >= 3, "answers must depend on image and question"
+
+
+def test_the_engine_caches_prefixes_takes_one_image_and_the_users_arguments(calls, checkpoint):
+    open_backend(checkpoint, dtype="float16", seed=3, model_args={"tensor_parallel_size": 2, "max_model_len": 512})
+    assert calls.engine == {
+        "model": str(checkpoint),
+        "dtype": "float16",
+        "seed": 3,
+        "trust_remote_code": False,
+        "enable_prefix_caching": True,
+        "limit_mm_per_prompt": {"image": 1},
+        "tensor_parallel_size": 2,
+        "max_model_len": 512,
+    }
+
+
+def test_the_identity_names_checkpoint_engine_arguments_and_versions(calls, checkpoint):
+    identity = open_backend(checkpoint, model_args={"max_model_len": 512}).identity()
+    assert identity["backend"] == "vllm"
+    assert identity["fingerprint"] == hf.open_backend(str(checkpoint), BackendOptions()).identity()["fingerprint"]
+    assert (identity["dtype"], identity["vllm"], identity["model_args"]) == (
+        "float32",
+        "0.33.0",
+        '{"max_model_len": 512}',
+    )
+    assert {"chat_template", "torch", "transformers"} <= identity.keys()
+
+
+def test_items_come_in_batches_in_their_order_so_that_an_image_follows_itself(calls, checkpoint, items):
+    list(open_backend(checkpoint, batch_size=4).generate(items, GREEDY))
+    assert [len(batch) for batch in calls.batches] == [4, 2]
+    images = [prompt["multi_modal_data"]["image"].tobytes() for batch in calls.batches for prompt in batch]
+    assert images == [images[0]] * 3 + [images[3]] * 3
+
+
+def test_greedy_decoding_sets_nothing_but_length_and_temperature(calls, checkpoint, items):
+    list(open_backend(checkpoint).generate(items[:1], GREEDY))
+    assert calls.sampling == [SamplingParams(max_tokens=12, temperature=0.0)]
+
+
+def test_sampling_has_a_seed_that_belongs_to_the_item(calls, checkpoint, items):
+    sampling = Decoding(4, temperature=0.7, top_p=0.9, extra={"top_k": 5})
+    list(open_backend(checkpoint).generate(items, sampling))
+    forwards = [params.seed for params in calls.sampling]
+    list(open_backend(checkpoint).generate(items[::-1], sampling))
+    assert [params.seed for params in calls.sampling[6:]] == forwards[::-1]
+    assert len(set(forwards)) == 6
+    assert calls.sampling[0] == SamplingParams(4, 0.7, 0.9, 5, seed=forwards[0])
+
+
+def test_the_begin_token_that_a_template_writes_is_not_doubled(calls, checkpoint, items, tmp_path):
+    backend = open_backend(checkpoint)
+    backend.template = "<s>" + backend.template
+    assert backend.tokens(items[0])[:2].count(tiny_checkpoints.BOS) == 1
+
+
+@pytest.mark.parametrize(
+    ("decoding", "line"),
+    [
+        pytest.param(Decoding(8, num_beams=3), r"num_beams=3: .* no beam search; .* --gen-kwargs num_beams=1", id="beams"),
+        pytest.param(Decoding(8, extra={"topk": 5}), "unknown generation argument 'topk'; did you mean 'top_k'", id="typo"),
+    ],
+)  # fmt: skip
+def test_decoding_that_it_does_not_know_is_refused(calls, checkpoint, items, decoding, line):
+    with pytest.raises(InputError, match=line):
+        next(open_backend(checkpoint).generate(items, decoding))
+    assert calls.batches == []
+
+
+def test_a_missing_image_and_an_image_token_in_the_question_are_error_rows(calls, checkpoint, items, tmp_path):
+    bad = [replace(items[0], images=(tmp_path / "gone.png",)), replace(items[1], prompt="What is <image>?")]
+    rows = {row.item: row for row in open_backend(checkpoint).generate([*bad, *items[2:]], GREEDY)}
+    assert rows[bad[0].id].error == f"image not found: {tmp_path / 'gone.png'}"
+    assert rows[bad[1].id].error == "the prompt contains the model's image token '<image>'"
+    assert [rows[item.id].state for item in items].count("ok") == 4
+
+
+def test_no_image_one_and_two_images_give_the_answers_of_hf(calls, checkpoint, images):
+    mixed = mixed_items(images)
+    direct = answers(hf.open_backend(str(checkpoint), BackendOptions()), mixed, GREEDY)
+    backend = open_backend(checkpoint, model_args={"limit_mm_per_prompt": {"image": 2}})
+    assert answers(backend, mixed, GREEDY) == direct
+    assert {row.state for row in direct.values()} == {"ok"}
+    data = [prompt.get("multi_modal_data") for batch in calls.batches for prompt in batch]
+    for item, shown in zip(mixed, data, strict=True):
+        assert (shown is None) == (not item.images)
+        if shown:
+            assert isinstance(shown["image"], list) == (len(item.images) > 1)
+
+
+@pytest.mark.parametrize(
+    ("limit", "count"),
+    [(None, 2), ({"image": 1}, 2), ({"image": 0}, 1), ({"image": {"count": 2, "width": 64}}, 3)],
+)
+def test_more_images_than_the_engine_was_started_for_are_refused_in_one_line(calls, checkpoint, images, limit, count):
+    backend = open_backend(checkpoint, model_args={"limit_mm_per_prompt": limit} if limit else {})
+    item = Item("odd", tuple(images[:count]), "What?", None, "all")
+    line = rf"item 'odd' shows {count} images, but vLLM was started .* limit_mm_per_prompt={{\"image\":{count}}}"
+    with pytest.raises(InputError, match=line) as raised:
+        next(backend.generate([Item("fine", (), "What?", None, "all"), item], GREEDY))
+    assert "\n" not in str(raised.value)
+    assert calls.batches == []
+
+
+def test_a_limit_for_other_media_leaves_vllm_s_own_for_images(calls, checkpoint):
+    assert open_backend(checkpoint, model_args={"limit_mm_per_prompt": {"video": 0}}).images_per_prompt == 999
+
+
+@pytest.mark.parametrize("limit", [2, "image", {"image": "two"}])
+def test_a_limit_that_is_none_is_refused(calls, checkpoint, limit):
+    with pytest.raises(InputError, match=r'limit_mm_per_prompt=.*: expected a JSON object such as {"image":2}'):
+        open_backend(checkpoint, model_args={"limit_mm_per_prompt": limit})
+
+
+def test_a_template_without_room_for_two_images_is_refused(calls, checkpoint, images):
+    backend = open_backend(checkpoint, model_args={"limit_mm_per_prompt": {"image": 2}})
+    backend.template = "<image>{{ messages[0]['content'][-1]['text'] }}"
+    with pytest.raises(InputError, match=r"item 'odd' shows 2 images, .* writes the prompt for 1 image"):
+        next(backend.generate([Item("odd", tuple(images[:2]), "What?", None, "all")], GREEDY))
+
+
+@pytest.mark.parametrize("error", [ValueError("too long"), VLLMClientError("too long"), RuntimeError("too long")])
+def test_a_request_that_fails_is_an_error_row_and_the_others_are_answered(calls, checkpoint, items, error):
+    calls.broken = {"chairs": error}
+    rows = {row.item: row for row in open_backend(checkpoint).generate(items, GREEDY)}
+    assert [rows[item.id].state for item in items] == ["ok", "ok", "error"] * 2
+    assert rows[items[2].id].error == f"generation failed: {type(error).__name__}: too long"
+
+
+def test_what_was_answered_item_by_item_is_kept_when_the_engine_then_dies(calls, checkpoint, items):
+    calls.broken = {"dog": VLLMClientError("too long"), "chairs": VLLMServerError("EngineCore died")}
+    answers = open_backend(checkpoint).generate(items[:3], GREEDY)
+    assert [next(answers).state, next(answers).state] == ["ok", "error"]
+    with pytest.raises(InputError, match="engine stopped"):
+        next(answers)
+
+
+def test_an_engine_that_dies_stops_the_run_and_keeps_what_was_answered(calls, checkpoint, items):
+    calls.broken = {"chairs": VLLMServerError("EngineCore encountered an issue. See above.")}
+    answers = open_backend(checkpoint, batch_size=2).generate(items, GREEDY)
+    assert [next(answers).item, next(answers).item] == [items[0].id, items[1].id]
+    with pytest.raises(InputError, match=r"engine stopped \(EngineCore encountered an issue\)"):
+        next(answers)
+
+
+def test_a_batch_that_breaks_off_at_work_stops_the_run_since_its_rest_would_answer_the_next(calls, checkpoint, items):
+    calls.broken, calls.unfinished = {"chairs": RuntimeError("CUDA error")}, True
+    with pytest.raises(InputError, match=r"engine stopped \(CUDA error\)"):
+        list(open_backend(checkpoint).generate(items, GREEDY))
+
+
+def test_the_same_failure_of_many_items_in_a_row_stops_the_run(calls, checkpoint, items, tmp_path):
+    calls.broken = {"": ValueError("no")}
+    copies = [shutil.copy(items[0].images[0], tmp_path / f"own{n}.png") for n in range(20)]
+    many = [replace(items[0], id=str(n), images=(copy,)) for n, copy in enumerate(copies)]
+    with pytest.raises(InputError, match="failed for 8 images in a row with the same error"):
+        list(open_backend(checkpoint).generate(many, GREEDY))
+
+
+def test_an_answer_that_vllm_gave_up_is_an_error_row(calls, checkpoint, items):
+    calls.finish = "abort"
+    (row,) = open_backend(checkpoint).generate(items[:1], GREEDY)
+    assert (row.state, row.error) == ("error", "generation failed: vLLM ended it with 'abort'")
+
+
+def test_a_lora_adapter_is_applied_by_the_engine_at_the_next_rank_it_knows(calls, checkpoint, items, tmp_path):
+    adapter = tiny_checkpoints.lora_adapter(tmp_path / "adapter", checkpoint)
+    backend = open_backend(adapter)
+    assert calls.engine["model"] == str(checkpoint)
+    assert (calls.engine["enable_lora"], calls.engine["max_lora_rank"]) == (True, 8)
+    list(backend.generate(items, GREEDY))
+    assert calls.lora == [LoRARequest("adapter", 1, str(adapter.resolve()))]
+    assert backend.identity()["adapter"] == fingerprint(str(adapter))
+
+
+def module():
+    return plugins.load("halbench.backends", "vllm")
+
+
+@pytest.mark.parametrize(
+    ("config", "weights", "reason"),
+    [
+        ({"peft_type": "IA3"}, [], "a IA3 adapter, not LORA"),
+        ({"peft_type": "LORA", "use_dora": True}, [], "DoRA"),
+        ({"peft_type": "LORA", "modules_to_save": ["lm_head"]}, [], "whole modules: lm_head"),
+        ({"peft_type": "LORA", "bias": "all"}, [], "bias: all"),
+        (
+            {"peft_type": "LORA"},
+            ["model.language_model.layers.0.q_proj.lora_A", "model.vision_tower.layers.0.q_proj.lora_A"],
+            "weights outside the language model, such as model.vision_tower.layers.0.q_proj.lora_A",
+        ),
+    ],
+)
+def test_an_adapter_that_vllm_would_apply_in_part_is_refused(calls, config, weights, reason):
+    assert module().lora_problem(config, weights, towers=False) == reason
+
+
+def test_the_vision_part_of_an_adapter_is_accepted_if_vllm_is_set_to_apply_it(calls):
+    assert module().lora_problem({"peft_type": "LORA"}, ["visual.blocks.0.lora_A"], towers=True) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        pytest.param({"model_args": {"tensor_paralel": 2}}, r"vLLM cannot start with --model-args tensor_paralel", id="typo"),
+        pytest.param({"model_args": {"dtype": "half"}}, "--model-args dtype: use --dtype instead", id="ours"),
+        pytest.param({"device": "cuda:1"}, "vllm uses the GPUs in CUDA_VISIBLE_DEVICES", id="device"),
+    ],
+)  # fmt: skip
+def test_options_that_the_engine_does_not_take_are_one_clear_line(calls, checkpoint, options, line):
+    with pytest.raises(InputError, match=line):
+        open_backend(checkpoint, **options)
+
+
+def test_under_torchrun_it_says_how_to_use_several_gpus(calls, checkpoint, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match=r"without torchrun, with --model-args tensor_parallel_size=N"):
+        open_backend(checkpoint)
+
+
+def test_vllms_log_lines_do_not_stand_among_the_results(calls):
+    module()
+    assert os.environ["VLLM_LOGGING_STREAM"] == "ext://sys.stderr"
+
+
+def test_without_vllm_the_line_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    monkeypatch.delitem(sys.modules, "halbench.backends.vllm", raising=False)
+    with pytest.raises(MissingExtra, match=r"pip install 'halbench\[vllm\]'"):
+        module()
