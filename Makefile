@@ -1,6 +1,8 @@
 # make demo   sets up its own environment and runs the product on what ships with it
 # make test   sets up and runs all checks and tests (set HALBENCH_DATA to run those on real suite data as well)
 # make quick  the tests without the slow ones
+# make faults kills, full disks, bad judges and damaged files, for a nightly job; the table of docs/reliability.md
+# make audit  known weaknesses of the installed packages, where the service that knows them can be reached
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +11,7 @@ RUN = $(VENV)/bin
 # One process per core, each with one thread; the tests of a file share what they set up.
 PYTEST = OMP_NUM_THREADS=1 $(RUN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
-.PHONY: demo test quick clean
+.PHONY: demo test quick faults audit clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "halbench needs Python 3.11 or newer: make PYTHON=python3.11")'
@@ -31,11 +33,21 @@ test: $(VENV)/.ready
 	$(RUN)/ruff check .
 	$(RUN)/ruff format --check .
 	$(RUN)/mypy
+	$(RUN)/mypy benchmarks/*.py
 	$(RUN)/lint-imports --no-logo
 	$(PYTEST)
 
 quick: $(VENV)/.ready
 	$(PYTEST) -m "not slow"
+
+faults: $(VENV)/.ready
+	$(RUN)/python -m tests.faults
+
+# The service is asked for a release with a known weakness: a mirror without advisories would pass everything.
+KNOWN = import json, urllib.request as r; assert json.load(r.urlopen("https://pypi.org/pypi/nltk/3.9.1/json", timeout=10))["vulnerabilities"]
+audit: $(VENV)/.ready
+	@if $(RUN)/python -c '$(KNOWN)' 2>/dev/null; then $(RUN)/pip-audit --progress-spinner off --skip-editable; \
+	else echo "audit skipped: no service with advisories can be reached"; fi
 
 clean:
 	rm -rf $(VENV) build *.egg-info

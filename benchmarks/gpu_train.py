@@ -149,7 +149,7 @@ def step(model: Any, optimiser: torch.optim.Optimizer, timed: Case) -> float:
     )
     scored = Scored(policy, reference, timed.rewards)
     loss = timed.objective.loss(scored, timed.objective.config).per_pair.mean()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
     return float(loss.detach())
@@ -201,7 +201,8 @@ def main() -> None:
         for objective in flags.objectives
         for layout in flags.layouts
     }
-    order, taken = list(cases), {key: [] for key in cases}
+    order = list(cases)
+    taken: dict[str, list[tuple[float, float]]] = {key: [] for key in cases}
     for number in range(flags.rounds):
         for key in order[number % len(order) :] + order[: number % len(order)]:
             taken[key].append(clock(trained, optimiser, cases[key], flags.steps))

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from halbench.comparing import comparison, gating
 from halbench.errors import InputError
-from halbench.evaluation.choice import SuiteChoice
+from halbench.evaluation.choice import Acceptance, SuiteChoice, Unwanted
 from halbench.evaluation.coverage import Coverage
 from halbench.evaluation.evaluate import Evaluation
 from halbench.evaluation.score import score_stored
-from halbench.files.records import as_json, from_row, read_json
+from halbench.files.records import as_json, from_row
 from halbench.folders.run import RunFolder
 from halbench.judging.options import JudgeOptions, Judging, judge_options
 from halbench.running import run as running
@@ -31,9 +31,11 @@ from halbench.settings import Rule, checked
 from halbench.statistics.resampling import STANDARD, Resampling
 from halbench.terminal.formatting import (
     format_amount,
+    format_bounds,
     format_difference,
     format_interval,
     format_p,
+    format_scored,
     format_value,
     html_table,
     metric_label,
@@ -52,8 +54,7 @@ COLUMNS = ("item", "group", "cluster", "state", "text", "evidence", "error")
 
 @dataclass(frozen=True)
 class Run:
-    """A scored run. path: its run folder, None for a run that was scored without one. responses: [] where the folder keeps
-    none."""
+    """A scored run. path: its run folder, or None. responses: [] where the folder keeps none. notes: before believing the numbers."""
 
     suite: str
     signature: str
@@ -64,6 +65,7 @@ class Run:
     responses: Sequence[Response]
     path: Path | None = None
     suite_file: str | None = None
+    notes: Sequence[str] = ()
 
     @property
     def complete(self) -> bool:
@@ -106,6 +108,7 @@ class Run:
         return [own[score.item].pop() if own[score.item] else None for score in reversed(self.scores)][::-1]
 
     def _repr_html_(self) -> str:
+        bounded = any(row.best is not None for row in self.results)
         rows = [
             {
                 "group": row.group,
@@ -114,25 +117,20 @@ class Run:
                 "95% interval": format_interval(row.low, row.high, row.unit),
                 "official": "" if row.official is None else f"{row.official:.6g}",
                 "n": row.n,
-                "scored": f"{row.coverage:.0%}",
+                "scored": format_scored(row.n, row.coverage),
+                **({"bounds": format_bounds(row.worst, row.best, row.unit)} if bounded else {}),
             }
             for row in self.results
             if not (row.unread and not row.value)
         ]
-        complaint = self.coverage.complaint()
-        notes = [f"{'' if self.complete else 'INCOMPLETE: '}{complaint}"] if complaint else []
-        return html_table(self.suite, rows, [*notes, self.signature])
+        missing = [f"{'' if self.complete else 'INCOMPLETE: '}{line}"] if (line := self.coverage.complaint()) else []
+        return html_table(self.suite, rows, [*self.notes, *missing, self.signature])
 
     def loaded(self) -> comparison.Run:
-        """The run as comparisons take it. Raises InputError for an incomplete one."""
-        if not self.complete:
-            raise InputError(f"{self.name}: only complete runs are compared: {self.coverage.complaint()}")
-        scores = {score.item: score for score in self.scores}
-        return comparison.Run(Path(self.name), self.suite, self.signature, self.signature_fields, scores)
-
-    @property
-    def name(self) -> str:
-        return str(self.path) if self.path else f"a run of {self.suite}"
+        """The run as comparisons take it."""
+        path, scores = self.path or Path(f"a run of {self.suite}"), comparison.by_item(self.scores)
+        told = scores, self.coverage, self.results
+        return comparison.Run(path, self.suite, self.signature, self.signature_fields, *told)
 
 
 @dataclass(frozen=True)
@@ -161,7 +159,7 @@ class Comparison:
             for compared in result.rows
         ]
         note = f"A: {result.a}, B: {result.b}. {result.n} items scored in both runs, {result.left_out} left out."
-        return html_table(result.suite, rows, [note, result.signature])
+        return html_table(result.suite, rows, [*result.incomplete, note, *result.notes, result.signature])
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,7 @@ class GateResult:
 
     @property
     def outcome(self) -> str:
-        """ "pass", "regression" or "inconclusive"."""
+        """ "pass", "regression", "inconclusive", or "incomplete" if one of the runs is."""
         return self.gate.outcome
 
     @property
@@ -199,7 +197,8 @@ class GateResult:
             }
             for gated in result.rows
         ]
-        return html_table(f"{result.suite}: {result.outcome}", rows, [result.signature])
+        notes = [*result.incomplete, *result.notes, result.signature]
+        return html_table(f"{result.suite}: {result.outcome}", rows, notes)
 
 
 def score(
@@ -212,18 +211,18 @@ def score(
     judge: str | JudgeOptions | None = None,
     judgements: PathLike | None = None,
     judge_prompt: PathLike | None = None,
+    allow: tuple[Unwanted, ...] = (),
     out: PathLike | None = None,
 ) -> Run:
     """Score stored responses, as `halbench score` does.
 
     suite: a name or a .py file; None for a run folder, which knows its own. responses: a response file or a run folder.
     options: of the suite, such as {"similarity": "spacy"}. judge: a model's name, or JudgeOptions. judgements: stored
-    replies. out: run folder to write.
+    replies. allow: kinds of answers of which a complete run may have many. out: run folder to write.
     """
-    choice = suite_choice(suite, options, data, images)
-    folder = as_optional_path("out", out)
-    verdicts = judging(judge, judgements, judge_prompt)
-    evaluation = score_stored(choice, as_path("responses", responses), verdicts, folder)
+    choice, folder = suite_choice(suite, options, data, images), as_optional_path("out", out)
+    verdicts, acceptance = judging(judge, judgements, judge_prompt), checked(Acceptance(allow))
+    evaluation = score_stored(choice, as_path("responses", responses), verdicts, folder, acceptance)
     return of_evaluation(evaluation, folder, choice.suite)
 
 
@@ -240,25 +239,27 @@ def run(
     judge: str | JudgeOptions | None = None,
     judgements: PathLike | None = None,
     judge_prompt: PathLike | None = None,
+    allow: tuple[Unwanted, ...] = (),
     out: PathLike | None = None,
     **backend_options: Any,
 ) -> Run:
     """Let a model answer a suite, and score it, as `halbench run` does; a run that was interrupted is resumed.
 
     options: of the suite. generation: over the suite's decoding, such as {"max_new_tokens": 64}. backend_options: fields
-    of halbench.types.BackendOptions, such as batch_size=8, device="cuda:1", dtype="bfloat16".
+    of halbench.types.BackendOptions, such as batch_size=8, device="cuda:1", dtype="bfloat16". allow: kinds of answers of which a complete run may have many.
     """
     unknown = next((name for name in backend_options if name not in {f.name for f in fields(BackendOptions)}), None)
     if unknown is not None:
         raise InputError(f"run(): unknown option '{unknown}'; expected a field of BackendOptions")
-    folder = as_optional_path("out", out)
-    plan = Plan(as_name("model", model), backend, {} if generation is None else generation, limit, folder)
+    given = {} if generation is None else generation
+    plan = Plan(as_name("model", model), backend, given, limit, as_optional_path("out", out))
     choice = suite_choice(suite, options, data, images)
     done = running.run(
         checked(plan, gen_kwargs="generation"),
         choice,
         checked(BackendOptions(**backend_options)),
         judging(judge, judgements, judge_prompt),
+        checked(Acceptance(allow)),
     )
     if done is None:
         raise InputError("run() is for one process; start several with torchrun and `halbench run`")
@@ -269,17 +270,16 @@ def run(
 def load(path: PathLike, suite_file: PathLike | None = None) -> Run:
     """The run in a run folder. suite_file: of a suite of your own, which comparisons of it need."""
     folder = RunFolder(as_path("path", path))
-    manifest = folder.manifest()
-    if "signature" not in manifest:
-        raise InputError(f"{path}: not scored yet ({manifest.get('status')}); see halbench.score")
+    manifest = folder.scored_manifest()
     return Run(
-        suite=manifest["settings"]["suite"]["name"],
-        signature=manifest["signature"],
-        signature_fields=manifest["signature_fields"],
-        coverage=from_row(Coverage, manifest["coverage"], str(folder.manifest_path)),
-        results=[from_row(Result, row, str(folder.results_path)) for row in read_json(folder.results_path)],
+        suite=manifest.settings.suite.name,
+        signature=manifest.signature or "",
+        signature_fields=manifest.signature_fields,
+        coverage=from_row(Coverage, manifest.coverage, f"{folder.manifest_path}: coverage"),
+        results=folder.results(),
         scores=folder.read(Score, folder.scores_path),
         responses=folder.read(Response, folder.responses_path),
+        notes=manifest.notes,
         path=folder.path,
         suite_file=as_name("suite_file", suite_file),
     )
@@ -288,7 +288,7 @@ def load(path: PathLike, suite_file: PathLike | None = None) -> Run:
 def compare(
     a: Run | PathLike, b: Run | PathLike, resampling: Resampling = STANDARD, suite_file: PathLike | None = None
 ) -> Comparison:
-    """Paired differences B - A of two complete runs of one suite, as `halbench compare` gives them. suite_file: of a suite
+    """Paired differences B - A of two runs of one suite, as `halbench compare` gives them. suite_file: of a suite
     of your own, if both are paths."""
     first, second = opened(a), opened(b)
     file = as_name("suite_file", suite_file) or first.suite_file or second.suite_file
@@ -304,8 +304,7 @@ def gate(
 ) -> GateResult:
     """Whether a run is worse than a baseline by more than is tolerated, as `halbench gate` decides it.
 
-    margins: {"chair": 0.005} or {"generative/chair": 0.005}, a file of these, or None for the suite's own. suite_file: of a
-    suite of your own, if both runs are paths.
+    margins: {"chair": 0.005} or {"generative/chair": 0.005}, a file of these, or None for the suite's own.
     """
     under_test, reference = opened(run), opened(baseline)
     file = as_name("suite_file", suite_file) or under_test.suite_file or reference.suite_file
@@ -346,6 +345,7 @@ def of_evaluation(evaluation: Evaluation, path: Path | None, suite: str | None) 
         responses=evaluation.responses,
         path=path,
         suite_file=suite if suite and suite.endswith(".py") else None,
+        notes=evaluation.notes,
     )
 
 

@@ -111,6 +111,8 @@ def source_line(code: Any) -> str:
     frame = getattr(code, "gi_frame", None)
     if frame is not None:
         return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    if compiled := getattr(inspect.unwrap(code), "__code__", None):  # not by its text: this is asked for every response
+        return f"{compiled.co_filename}:{compiled.co_firstlineno}"
     try:
         return f"{inspect.getsourcefile(code)}:{inspect.getsourcelines(code)[1]}"
     except (OSError, TypeError):  # a partial, a class instance with __call__, a list

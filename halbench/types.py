@@ -72,6 +72,9 @@ class Judgement:
     which contains the response, so that a stored judgement is never used for another response.
     state: "ok"; "refused" if the judge declined; "unparsable" if the reply has no verdict; "error" if there is no reply.
     Only "ok" is ever scored by our own rules.
+    judge: hash of the judge: model, prompt template and decoding; "" for replies from elsewhere. repeat: which of several
+    replies about the same response, from 1; attempts: which attempt to get a readable one. prompt_tokens, completion_tokens:
+    as the server counts them.
     """
 
     item: str
@@ -83,11 +86,16 @@ class Judgement:
     error: str | None = None
     attempts: int = 1
     prompt_hash: str = ""
+    judge: str = ""
+    repeat: int = 1
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 @dataclass(frozen=True)
 class Score:
-    """Counts of one response, and the evidence a person can check (which words, which rating).
+    """Counts of one response, and the evidence a person can check (which words, which rating). A count "official_X" is X as
+    the authors' script counts it, where that differs from ours.
 
     cluster, group: those of its item. state "unscored": there is a response but no verdict (the judge failed or its reply
     is unreadable); "error": generation failed; "missing": there is no response. All three are reported and never averaged;
@@ -137,7 +145,9 @@ class Metric:
     or "generative/cover" of another. They are shown with it everywhere, and a margin on it binds them as well. A metric
     where lower is better must state them; () states that an empty answer does not improve it, which is checked.
     margin: the worsening that a gate tolerates by default, in the metric's own unit (0.01 is one percentage point).
-    unread: whether it is the share of answers that could not be read; shown only if there are any.
+    unread: whether it is the share of answers that could not be read, or of a judge's words that are not about them; shown
+    only if there are any.
+    chance: the value that guessing reaches; far below it, answers probably belong to other questions.
     published: its name in tables of published results, for its main groups; None if papers do not report it.
     description: what it measures, in a few words for axes and captions.
     """
@@ -154,6 +164,7 @@ class Metric:
     companions: tuple[str, ...] | None = None
     margin: float | None = None
     unread: bool = False
+    chance: float | None = None
     published: str | None = None
     description: str = ""
 
@@ -198,13 +209,22 @@ class JudgeQuestion:
 
     template: name of our own prompt in `halbench/judging/prompts/`. role: of the message with the prompt.
     values(item, response) -> values of the template's fields, in its order; None if this response needs no judge.
-    readable(reply) -> whether a verdict can be read from a reply.
+    readable(reply, values) -> whether a verdict can be read from a reply to the prompt with these values.
     """
 
     template: str
     role: Literal["user", "system"]
     values: Callable[[Item, Response], Mapping[str, str] | None]
-    readable: Callable[[str], bool]
+    readable: Callable[[str, Mapping[str, str]], bool]
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """The counts of an item whose answer is as good, and as bad, as it can be, each count by itself. A count without a limit,
+    such as the number of mentions, is left out: then a metric that uses it has no bounds."""
+
+    best: Mapping[str, float]
+    worst: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -216,7 +236,9 @@ class Task:
     scores of all items, of every state, and returns them in the same order with counts added.
     identity: name -> value of everything that can change a number (data hashes, options, language); goes into the
     signature. judge: what a judge is asked, in suites that need one. official: whether the options are those of an
-    official script, so that its printed numbers apply.
+    official script, so that its printed numbers apply. note: what a reader of these numbers should know.
+    extremes(item) -> Extremes: what its answer can count at best and at worst. They bound the numbers of a run that lacks
+    scores; without it there are no bounds.
     """
 
     items: Sequence[Item]
@@ -225,6 +247,8 @@ class Task:
     judge: "JudgeQuestion | None" = None
     official: bool = True
     joint: Callable[[Sequence[Score]], Sequence[Score]] | None = None
+    note: str = ""
+    extremes: Callable[[Item], Extremes] | None = None
 
 
 @dataclass(frozen=True)
@@ -264,6 +288,8 @@ class Result:
 
     low, high: 95 % interval. n: scored responses. coverage: scored / all items of the group.
     official: the number as the authors' script prints it, None if it prints none.
+    worst, best: the value if every item without a score came out as badly, or as well, as it can; None if all have a score,
+    and where nothing limits what an answer counts.
     label, main, companions, unread, published, description: see Metric; main is of this group, companions are
     "group/metric".
     """
@@ -286,6 +312,8 @@ class Result:
     unread: bool
     published: str | None
     description: str
+    worst: float | None = None
+    best: float | None = None
 
 
 def read_batch_size(flag: str, text: str) -> "int | Literal['auto']":

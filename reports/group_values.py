@@ -24,6 +24,18 @@ def value_cells(panel: Panel, group: RunGroup, metrics: Sequence[MainMetric]) ->
     return cells
 
 
+def bound_cells(panel: Panel, group: RunGroup, metrics: Sequence[MainMetric]) -> dict[str, Any]:
+    """The cells "KEY lower bound" and "KEY upper bound" of each metric: between which values a single run's lies, whatever its
+    items without a score are worth; None where all have one, where there is no limit, and for a mean over seeds."""
+    cells: dict[str, Any] = {}
+    for metric in metrics:
+        low, high = (
+            panel.bounds.get((group.runs[0].name, metric.key), (None, None)) if len(group.runs) == 1 else (None, None)
+        )
+        cells |= {f"{metric.key} lower bound": low, f"{metric.key} upper bound": high}
+    return cells
+
+
 def seed_values(panel: Panel, group: RunGroup, metric: MainMetric) -> list[float]:
     """The value of each seed that has one; [] for a single run."""
     if len(group.runs) < 2:

@@ -41,6 +41,7 @@ def page(title: str, reading: ReportInput, sections: Mapping[str, Parts]) -> str
         trainings=len(reading.trainings),
         suites=list(dict.fromkeys(run.suite for run in reading.runs)),
         version=halbench.__version__,
+        incomplete=reading.incomplete,
         incomparable=reading.incomparable,
         skipped=reading.skipped,
         sections=contents,

@@ -16,8 +16,7 @@ import pandas as pd
 
 from halbench.comparing import comparison
 from halbench.errors import InputError
-from halbench.evaluation.coverage import Coverage
-from halbench.files.records import differing_fields, from_row, read_json
+from halbench.files.records import as_json, differing_fields
 from halbench.folders.ablation import ablation_of
 from halbench.folders.run import MANIFEST, RunFolder
 from halbench.folders.training import TRAINING, TrainingFolder
@@ -59,34 +58,21 @@ def folders_in(path: Path, skipped: list[str]) -> Iterator[Path]:
 
 
 def read_run(path: Path, trainings: Sequence[LoadedTraining], skipped: list[str]) -> LoadedRun | None:
-    """The run in a folder; None, and a line in `skipped`, if it is not complete."""
+    """The run in a folder; None, and a line in `skipped`, if it has no scores or is damaged."""
     folder = RunFolder(path)
     if not folder.manifest_path.is_file():
         return None
     try:
         manifest = folder.manifest()
-        if manifest.get("status") == "running":
-            raise InputError(f"{path}: not finished; repeat the command to resume it")
-        if not folder.results_path.is_file():
-            raise InputError(f"{path}: contains responses only; score it: halbench score --responses {path} --out DIR")
-        signature, model = manifest["signature"], manifest["settings"]["model"]
-        if manifest["status"] != "complete":
-            coverage = from_row(Coverage, manifest["coverage"], str(folder.manifest_path))
-            raise InputError(f"{path}: incomplete ({coverage.complaint()})")
-        results = [from_row(Result, row, str(folder.results_path)) for row in read_json(folder.results_path)]
-        if not results:
-            raise InputError(f"{folder.results_path}: contains no results; score the run again")
-        suite = results[0].suite
-        comparison.load_run(path)  # not kept, since scores are large; a damaged one is left out of every kind
+        results = folder.results() if manifest.status in ("complete", "incomplete") else []
+        loaded = comparison.load_run(path)  # not kept, since scores are large; a damaged one is left out of every kind
     except InputError as error:
         skipped.append(str(error))
         return None
-    except (KeyError, TypeError) as error:
-        skipped.append(f"{folder.manifest_path}: not the manifest of a scored run ({type(error).__name__}: {error})")
-        return None
     member = ablation_of(path)
-    run = LoadedRun(path.name, path, suite, signature, manifest, member[1] if member else "run")
-    training = next((one for one in trainings if produced(one, path, model)), None)
+    role = member[1] if member else "run"
+    run = LoadedRun(path.name, path, results[0].suite, loaded.signature, manifest, loaded.coverage, role)
+    training = next((one for one in trainings if produced(one, path, manifest.settings.model)), None)
     if training is None:
         return run
     return replace(run, role="cell" if run.role == "cell" else "run", training=training)
@@ -152,8 +138,8 @@ def with_unique_names(records: Sequence[T]) -> list[T]:
 
 def result_rows(run: LoadedRun) -> list[dict[str, Any]]:
     """A run's results, each with the columns that describe the run."""
-    about = {name: getattr(run, name) for name in RUN_COLUMNS} | {"run": run.name, "status": run.manifest["status"]}
-    return [{**about, **row, "suite": run.suite} for row in read_json(RunFolder(run.path).results_path)]
+    about = {name: getattr(run, name) for name in RUN_COLUMNS} | {"run": run.name, "status": run.manifest.status}
+    return [{**about, **as_json(row), "suite": run.suite} for row in RunFolder(run.path).results()]
 
 
 def incomparable_sets(runs: Sequence[LoadedRun]) -> list[str]:
@@ -162,7 +148,7 @@ def incomparable_sets(runs: Sequence[LoadedRun]) -> list[str]:
     for suite in dict.fromkeys(run.suite for run in runs):
         (first, *others) = grouped([run for run in runs if run.suite == suite], "signature").values()
         for other in others:
-            former, latter = (group[0].manifest.get("signature_fields", {}) for group in (other, first))
+            former, latter = (group[0].manifest.signature_fields for group in (other, first))
             lines.append(
                 f"{suite}: {list_names(other)} cannot be compared with {list_names(first)}: "
                 f"{'; '.join(differing_fields(former, latter, ('in the former', 'in the latter')))}"

@@ -36,6 +36,7 @@ def report(
     modules = all_kinds() if kind == ALL else {kind: plugins.load(KINDS, kind)}
     reading = read_folders(folders)
     notes = [f"left out: {line}" for line in reading.skipped]
+    notes += [f"incomplete: {line}" for line in reading.incomplete]
     notes += [f"in separate tables: {line}" for line in reading.incomparable]
     if not reading.runs and not reading.trainings:
         return Report([], [*notes, "nothing is left to report on"])

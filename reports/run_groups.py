@@ -8,7 +8,7 @@ Models trained on different preference pairs are in separate panels, each of whi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,7 @@ from halbench.errors import InputError, did_you_mean
 from halbench.files.records import content_hash
 from halbench.types import Score
 from reports.main_metrics import MainMetric, main_metrics
-from reports.types import LoadedRun, LoadedTraining, Options, ReportInput
+from reports.types import LoadedRun, LoadedTraining, Options, ReportInput, marked
 
 TRUNCATED = "truncated base"
 SHORT = {"learning_rate": "lr"}
@@ -33,8 +33,13 @@ T = TypeVar("T", LoadedRun, LoadedTraining)
 class RunGroup:
     """The runs behind one row: the seeds of one objective with the same settings, or a single run."""
 
-    label: str
+    name: str
     runs: tuple[LoadedRun, ...]
+
+    @property
+    def label(self) -> str:
+        """The name, with what the runs' coverage lacks: "blip2 (95/96 scored)"."""
+        return marked(self.name, self.runs)
 
     @property
     def trained(self) -> bool:
@@ -47,12 +52,13 @@ class RunGroup:
     @property
     def names(self) -> set[str]:
         """Everything by which --baseline can name the group."""
-        return {self.label, *(run.name for run in self.runs), *(str(run.path) for run in self.runs)}
+        return {self.name, self.label, *(run.name for run in self.runs), *(str(run.path) for run in self.runs)}
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Groups that can be compared with each other. name: for file names. results: the tidy rows of all their runs."""
+    """Groups that can be compared with each other. name: for file names. groups: of complete runs. incomplete: each of the
+    others by itself; it is shown apart, and never a baseline, tested or averaged. results: the tidy rows of all runs."""
 
     name: str
     suite: str
@@ -60,6 +66,12 @@ class Panel:
     pairs_hash: str | None
     groups: tuple[RunGroup, ...]
     results: pd.DataFrame
+    incomplete: tuple[RunGroup, ...] = ()
+
+    @property
+    def all_groups(self) -> tuple[RunGroup, ...]:
+        """All groups, the incomplete runs last."""
+        return (*self.groups, *self.incomplete)
 
     @property
     def several_seeds(self) -> bool:
@@ -77,6 +89,15 @@ class Panel:
         rows = numbers.where(numbers.notna(), None).itertuples(index=False, name=None)
         keys = zip(self.results["run"], self.results["group"] + "/" + self.results["metric"], strict=True)
         return dict(zip(keys, rows, strict=True))
+
+    @cached_property
+    def bounds(self) -> Mapping[tuple[str, str], tuple[float | None, float | None]]:
+        """(run, "group/metric") -> lowest and highest value that the items without a score leave open, where there are such
+        bounds."""
+        numbers = self.results[["worst", "best"]].astype(float)
+        keys = zip(self.results["run"], self.results["group"] + "/" + self.results["metric"], strict=True)
+        ends = zip(keys, numbers.min(axis=1), numbers.max(axis=1), numbers.notna().all(axis=1), strict=True)
+        return {key: (low, high) for key, low, high, known in ends if known}
 
     def baseline(self, options: Options) -> RunGroup | None:
         """The group named by --baseline, else the base of an ablation, else the only run of the checkpoint that the others
@@ -97,7 +118,7 @@ class Panel:
 
 def untrained_weights(group: RunGroup) -> str | None:
     """Fingerprint of a model that was neither trained here nor has an adapter; None for any other."""
-    model = group.runs[0].manifest["settings"]["model"]
+    model = group.runs[0].manifest.settings.model
     plain = not group.trained and group.role == "run" and "adapter" not in model
     return model.get("fingerprint") if plain else None
 
@@ -108,7 +129,10 @@ def check_baseline(reading: ReportInput, options: Options) -> None:
         return
     groups = [group for panel in panels(reading) for group in panel.groups]
     if not any(options.baseline in group.names for group in groups):
-        labels = {group.label for group in groups}
+        incomplete = [group for panel in panels(reading) for group in panel.incomplete]
+        if any(options.baseline in group.names for group in incomplete):
+            raise InputError(f"--baseline '{options.baseline}': the run is incomplete; expected a complete one")
+        labels = {group.name for group in groups}
         raise InputError(
             f"--baseline '{options.baseline}': no such run or objective{did_you_mean(options.baseline, labels)}"
         )
@@ -127,7 +151,10 @@ def panels(reading: ReportInput) -> list[Panel]:
                 parts = [suite, str(number) if len(signatures) > 1 else "", (digest or "") if len(hashes) > 1 else ""]
                 results = reading.results[reading.results["run"].isin([run.name for run in members])]
                 name = "_".join(filter(None, parts))
-                all_panels.append(Panel(name, suite, signature, digest, tuple(run_groups(members)), results))
+                groups = tuple(run_groups([run for run in members if run.coverage.complete]))
+                incomplete = sorted((run for run in members if not run.coverage.complete), key=run_order)
+                apart = tuple(RunGroup(untrained_label(run), (run,)) for run in incomplete)
+                all_panels.append(Panel(name, suite, signature, digest, groups, results, apart))
     return all_panels
 
 
@@ -212,7 +239,7 @@ def mean_run(group: RunGroup) -> comparison.Run:
     for other in runs[1:]:
         comparison.scored_in_both(first, other)  # the same items under the same signature, or it raises
     scores = {item: mean_score([run.scores[item] for run in runs]) for item in first.scores}
-    return comparison.Run(first.path, first.suite, first.signature, first.fields, scores)
+    return replace(first, scores=scores)
 
 
 def mean_score(scores: Sequence[Score]) -> Score:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from halbench.evaluation.coverage import Coverage
 from halbench.folders.ablation import Role
+from halbench.folders.manifest import Manifest
 from halbench.statistics.resampling import STANDARD, Resampling
 from halbench.types import Better, Unit
 
@@ -32,7 +34,7 @@ class NothingToShow(Exception):
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """One complete run folder. name: unique in this report. role: "base" and "truncated" are the controls of an ablation,
+    """One scored run folder. name: unique in this report. role: "base" and "truncated" are the controls of an ablation,
     "cell" one of its trained models, "run" any other run. training: the training of its model, None if halbench did not
     train it; objective, seed, learning_rate, pairs_hash and settings are those of the training."""
 
@@ -40,9 +42,15 @@ class LoadedRun:
     path: Path
     suite: str
     signature: str
-    manifest: Mapping[str, Any]
+    manifest: Manifest
+    coverage: Coverage
     role: Role = "run"
     training: "LoadedTraining | None" = None
+
+    @property
+    def label(self) -> str:
+        """The name, with what its coverage lacks: "blip2 (95/96 scored)"."""
+        return marked(self.name, [self])
 
     @property
     def objective(self) -> str | None:
@@ -63,6 +71,12 @@ class LoadedRun:
     @property
     def settings(self) -> Mapping[str, Any]:
         return self.training.settings if self.training else {}
+
+
+def marked(name: str, runs: "Sequence[LoadedRun]") -> str:
+    """A name for these runs, with what their coverage lacks: "dpo (95/96 scored)"."""
+    marks = ", ".join(mark for run in runs if (mark := run.coverage.mark()))
+    return f"{name} ({marks})" if marks else name
 
 
 @dataclass(frozen=True)
@@ -93,6 +107,11 @@ class ReportInput:
     results: "pd.DataFrame"
     skipped: Sequence[str]
     incomparable: Sequence[str]
+
+    @property
+    def incomplete(self) -> list[str]:
+        """One line for each incomplete run, with what is wrong with it."""
+        return [f"{run.name}: {run.coverage.complaint()}" for run in self.runs if not run.coverage.complete]
 
 
 @dataclass(frozen=True)

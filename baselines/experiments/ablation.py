@@ -153,7 +153,7 @@ def run_controls(experiment: Experiment, setup: AblationSetup) -> None:
         say("evaluating the base model")
         run_step(run_command(experiment, setup, experiment.model, folder.base), folder.base.parent / "run.log")
     if not is_complete(folder.truncated):
-        truncated_run(experiment.suite, folder.base, folder.truncated, open_data(setup.data))
+        truncated_run(experiment.suite, folder.base, folder.truncated, open_data(setup.data), experiment.allow)
 
 
 def finish_cell(experiment: Experiment, cell: Cell, setup: AblationSetup, pairs: str) -> dict[str, Any]:
@@ -180,4 +180,4 @@ def finish_cell(experiment: Experiment, cell: Cell, setup: AblationSetup, pairs:
 def is_complete(run: Path) -> bool:
     """Whether all items of a run were answered and scored. Its settings follow from those that the ablation checked."""
     folder = RunFolder(run)
-    return folder.manifest_path.is_file() and folder.manifest()["status"] == "complete"
+    return folder.manifest_path.is_file() and folder.manifest().status == "complete"

@@ -56,9 +56,10 @@ def run_command(experiment: Experiment, setup: AblationSetup, model: str, out: P
     """Runs and scores a model."""
     options = [part for assignment in assignments(experiment) for part in ("--set", assignment)]
     limit = ["--limit", str(experiment.limit)] if experiment.limit is not None else []
+    allow = ["--allow", ",".join(experiment.allow)] if experiment.allow else []
     data = ["--data", str(setup.data)] if setup.data else []
     run = ["run", "--model", model, "--suite", experiment.suite, "--out", str(out)]
-    return [*run, *options, *limit, *data, *setup.device_option()]
+    return [*run, *options, *limit, *allow, *data, *setup.device_option()]
 
 
 def run_step(arguments: Sequence[str], log: Path) -> None:
@@ -66,9 +67,15 @@ def run_step(arguments: Sequence[str], log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "halbench", *arguments]
     with log.open("ab") as file:
-        code = subprocess.run(
+        process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, preexec_fn=end_with_parent
-        ).returncode
+        )
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()  # it completes its row, or saves its step
+            process.wait()
+            raise
     if code:
         lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
         if code == BUG:

@@ -35,14 +35,14 @@ def data_identity(trained: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def order_of(training: Mapping[str, Any]) -> str:
     """The order in which a run trained its pairs: "shuffled" or "curriculum"."""
     settings = training["settings"]
-    return str(settings["recipe"]["order"] or settings["objective"]["config"].get("order", "shuffled"))
+    return str(settings["recipe"].get("order") or settings["objective"]["config"].get("order", "shuffled"))
 
 
 def unseeded(training: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: training["identity"][name] for name in UNSEEDED}
+    return {name: training["identity"].get(name) for name in UNSEEDED}
 
 
-def describe(record: Mapping[str, Any]) -> str:
+def describe(record: Mapping[str, Any]) -> list[str]:
     """The data behind an ablation's table, as lines to print. record: ablation.json."""
     identity, pairs = record["identity"], record["settings"]["pairs"]["hash"]
     lines = ["truncated base: the base's own answers without their last sentence"]
@@ -52,6 +52,4 @@ def describe(record: Mapping[str, Any]) -> str:
     reasons: dict[str, list[str]] = {}
     for name, reason in identity["intended"].items():
         reasons.setdefault(reason, []).append(name)
-    return "\n".join(
-        [*lines, *(f"expected difference: {reason} ({', '.join(names)})" for reason, names in reasons.items())]
-    )
+    return lines + [f"expected difference: {reason} ({', '.join(names)})" for reason, names in reasons.items()]

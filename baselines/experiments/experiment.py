@@ -18,6 +18,7 @@ from typing import Any
 
 from baselines.training.recipes import RECIPE_RULES, checked_options, read_mapping
 from halbench.errors import InputError, did_you_mean
+from halbench.evaluation.choice import Acceptance
 from halbench.running.plan import Plan
 from halbench.scenes_tools.pair_options import PairOptions
 from halbench.settings import rules
@@ -50,13 +51,14 @@ class Cell:
 @dataclass(frozen=True)
 class Experiment:
     """What an ablation does. pairs: a path, or how to make them. columns: "group/metric" of the table; empty for the
-    suite's main metrics. limit: only the suite's first items."""
+    suite's main metrics. limit: only the suite's first items. allow: see Acceptance."""
 
     model: str
     pairs: str | Mapping[str, Any]
     suite: str
     options: Mapping[str, Any]
     limit: int | None
+    allow: tuple[str, ...]
     recipe: Mapping[str, Any]
     cells: Sequence[Cell]
     columns: Sequence[str]
@@ -77,7 +79,7 @@ def read_experiment(path: Path) -> Experiment:
     suite: dict[str, Any] = (
         {"name": values["suite"]} if isinstance(values["suite"], str) else mapping(path, values, "suite")
     )
-    known_only(f"{path}: suite", suite, ("name", "options", "limit"))
+    known_only(f"{path}: suite", suite, ("name", "options", "limit", "allow"))
     if "name" not in suite:
         raise InputError(f"{path}: suite: 'name' is needed")
     recipe = checked_options(f"{path}: recipe", mapping(path, values, "recipe"), OVERRIDES[1:])
@@ -87,6 +89,7 @@ def read_experiment(path: Path) -> Experiment:
         suite=str(suite["name"]),
         options=mapping(path, suite, "options"),
         limit=rules(Plan)["limit"](f"{path}: suite: limit", suite.get("limit")),
+        allow=rules(Acceptance)["allow"](f"{path}: suite: allow", suite.get("allow", [])),
         recipe=recipe,
         cells=read_cells(path, values, recipe),
         columns=[str(column) for column in sequence(path, values, "columns", [])],

@@ -14,7 +14,6 @@ from typing import Any
 
 from baselines.experiments.experiment import Cell, Experiment
 from halbench.errors import InputError, did_you_mean
-from halbench.files.records import read_json
 from halbench.folders.ablation import AblationFolder
 from halbench.folders.run import RunFolder
 from halbench.terminal.formatting import (
@@ -32,7 +31,7 @@ Results = Mapping[str, Mapping[str, Any]]
 def table(experiment: Experiment, folder: AblationFolder, record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Rows for base, truncation control, and every objective and learning rate with a complete cell."""
     base = read_results(folder.base, None)
-    signature = RunFolder(folder.base).manifest()["signature"]
+    signature = RunFolder(folder.base).scored_manifest().signature
     columns = chosen_columns(experiment, base)
     groups: dict[tuple[str, float], list[Cell]] = {}
     for cell in experiment.cells:
@@ -56,12 +55,12 @@ def read_results(run: Path, signature: str | None) -> Results:
     """The results of a run. Raises InputError for another signature than the base's, which cannot be compared with
     it."""
     folder = RunFolder(run)
-    own = folder.manifest()["signature"]
+    own = folder.scored_manifest().signature
     if signature not in (None, own):
         raise InputError(
             f"{run} has signature {own}, the base run has {signature}; delete the outdated run and repeat the command to resume"
         )
-    return {f"{row['group']}/{row['metric']}": row for row in read_json(folder.results_path)}
+    return {f"{row.group}/{row.metric}": vars(row) for row in folder.results()}
 
 
 def chosen_columns(experiment: Experiment, base: Results) -> list[str]:

@@ -39,7 +39,7 @@ def truncated(responses: Sequence[Response]) -> list[Response]:
     ]
 
 
-def truncated_run(suite_name: str, base: Path, out: Path, data: Data) -> Evaluation:
+def truncated_run(suite_name: str, base: Path, out: Path, data: Data, allowed: Sequence[str] = ()) -> Evaluation:
     """Make the control from the base's run, in a run folder of its own whose model entry says so."""
     suite = load_suite(suite_name)
     stored = read_run(suite, [], data, RunFolder(base))
@@ -50,6 +50,6 @@ def truncated_run(suite_name: str, base: Path, out: Path, data: Data) -> Evaluat
     with folder.lock():
         folder.begin(settings)
         write_jsonl(folder.responses_path, responses)
-        evaluation = evaluate(suite, stored.task, responses, stored.decoding, NO_JUDGEMENTS)
+        evaluation = evaluate(suite, stored.task, responses, stored.decoding, NO_JUDGEMENTS, allowed)
         write_evaluation(folder, settings, evaluation)
     return evaluation

@@ -49,7 +49,7 @@ def plain_worker_errors() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        message = str(error)
+        message = str(error.args[0])  # with its line ends
         if not message.startswith("Caught "):
             raise
         raise type(error)(message.rpartition("\n" + qualified_name(error) + ": ")[2].strip()) from error

@@ -49,7 +49,7 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str
     return differing_fields(one, other, RUNS)
 
 
-def describe(proof: Mapping[str, Any]) -> str:
+def describe(proof: Mapping[str, Any]) -> list[str]:
     """The proof as lines to print."""
     rows = [
         (
@@ -58,7 +58,10 @@ def describe(proof: Mapping[str, Any]) -> str:
         ),
         ("order", "  ".join(proof["order"])),
         *(
-            (f"view {view}", f"{entry['hash']}  (version {entry['version']}) {entry.get('regions', '')}".rstrip())
+            (
+                f"view {view}",
+                f"{entry.get('hash')}  (version {entry.get('version')}) {entry.get('regions', '')}".rstrip(),
+            )
             for view, entry in proof["views"].items()
         ),
         ("model", proof["model"]),
@@ -66,4 +69,4 @@ def describe(proof: Mapping[str, Any]) -> str:
         *((("questions", proof["questions"]),) if "questions" in proof else ()),
         ("seed", str(proof["seed"])),
     ]
-    return "\n".join(f"{name:<22}{value}" for name, value in rows)
+    return [f"{name:<22}{value}" for name, value in rows]

@@ -1,5 +1,6 @@
 """Training on preference pairs, from the plan to the finished folder."""
 
+import signal
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -18,7 +19,8 @@ from baselines.training.batches import plain_worker_errors
 from baselines.training.open_objective import Objective, objective_identity, open_objective
 from baselines.training.prepare import Prepared, prepare
 from baselines.training.recipes import TrainingPlan
-from baselines.training.trainer import PreferenceTrainer, ProgressCallback
+from baselines.training.trainer import PreferenceTrainer, ProgressCallback, StopCallback
+from halbench.files.interruption import Interrupted, uninterrupted
 from halbench.folders.training import TrainingFolder
 from halbench.models.checkpoints import Checkpoint
 from halbench.models.fingerprints import fingerprint
@@ -70,7 +72,8 @@ def run(
     plan: TrainingPlan,
     arguments: TrainingArguments,
 ) -> PreferenceTrainer:
-    """The trainer after its last step. It starts from the last whole checkpoint, if there is one."""
+    """The trainer after its last step. It starts from the last whole checkpoint, if there is one. A SIGTERM or SIGHUP ends
+    it with a checkpoint at the end of the step."""
     order = [index for epoch in prepared.order for index in epoch]
     folder = TrainingFolder(plan.out)
     trainer = PreferenceTrainer(
@@ -87,9 +90,13 @@ def run(
                 else "starting over: the earlier run was stopped before its first checkpoint (--save-steps)"
             )
         folder.cut_log(done)
-    with progress("training steps", len(order) // plan.recipe.batch_size, done) as steps:
+    with progress("training steps", len(order) // plan.recipe.batch_size, done) as steps, uninterrupted() as ending:
+        stop = StopCallback(ending)
         trainer.add_callback(ProgressCallback(steps))
+        trainer.add_callback(stop)
         trainer.train(resume_from_checkpoint=str(last) if last else None)
+    if stop.stopped:  # by the signal of another process
+        raise Interrupted(signal.SIGTERM)
     return trainer
 
 

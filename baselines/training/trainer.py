@@ -3,7 +3,7 @@
 It knows no objective's name: it computes the log-probs of an objective's views and hands them to its loss.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,27 @@ def precision(arguments: TrainingArguments, model: Any) -> torch.dtype:
         return torch.bfloat16
     dtype: torch.dtype = getattr(model, "module", model).dtype
     return dtype
+
+
+class StopCallback(TrainerCallback):  # type: ignore[misc]
+    """Saves a checkpoint and ends training at the end of a step, if ending() says so in any process."""
+
+    def __init__(self, ending: Callable[[], bool]) -> None:
+        self.ending, self.stopped = ending, False
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **others: Any) -> None:
+        self.stopped = self.stopped or in_any_process(self.ending(), args.device)
+        if self.stopped:
+            control.should_save = control.should_training_stop = True
+
+
+def in_any_process(value: bool, device: torch.device) -> bool:
+    """Whether the value is true in any of the processes, which all ask at the same step."""
+    if not torch.distributed.is_initialized():
+        return value
+    flag = torch.tensor(int(value), device=device)
+    torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
+    return bool(flag)
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]

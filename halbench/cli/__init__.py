@@ -9,10 +9,13 @@ import importlib
 import os
 import sys
 import traceback
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from halbench.errors import BAD_INPUT_OR_INCOMPLETE, BUG, INTERRUPTED, OK, InputError, outside_cause
+from halbench.files.interruption import interruptible
 from halbench.plugins import users_mistake
+from halbench.terminal.lines import visible
+from halbench.terminal.progress import say
 
 VERBS = (
     "run",
@@ -20,6 +23,7 @@ VERBS = (
     "score",
     "compare",
     "gate",
+    "judges",
     "report",
     "view",
     "data",
@@ -37,6 +41,48 @@ RENAMED = {"views": "preview-pairs"}
 
 def main(verbs: tuple[str, ...] = VERBS) -> None:
     """Run the command line: one line for a mistake of the user, a trace only for a bug of ours."""
+    import typer
+
+    try:
+        with interruptible():
+            run_command(verbs)
+            sys.stdout.flush()
+        leave(OK)
+    except typer.Exit as ended:
+        leave(ended.exit_code)
+    except InputError as error:
+        say(error)
+        leave(error.code)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        say_if_read("interrupted; repeat the command to resume")
+        leave(getattr(error, "code", INTERRUPTED))
+    except BrokenPipeError:
+        # The reader has stopped reading (`halbench score ... | head`), so nothing must be flushed at exit.
+        silence(sys.stdout)
+        leave(OK)
+    except SystemExit as error:
+        if (line := users_mistake(error)) is None:
+            raise
+        say(line)
+        leave(BAD_INPUT_OR_INCOMPLETE)
+    except Exception as error:
+        # Typer carries its own copy of click, so click's classes cannot be imported.
+        if any(kind.__name__ == "ClickException" for kind in type(error).__mro__):
+            error.show()  # type: ignore[attr-defined]
+            if (verb := next(iter(sys.argv[1:]), "")) in RENAMED:
+                say(f"{verb} is now called {RENAMED[verb]}: halbench {RENAMED[verb]} --help")
+            leave(BAD_INPUT_OR_INCOMPLETE)
+        if (line := users_mistake(error) or outside_cause(error)) is not None:
+            say(line)
+            leave(BAD_INPUT_OR_INCOMPLETE)
+        for line in traceback.format_exc().splitlines():
+            sys.stderr.write(f"  {visible(line)}\n")  # indented: a line of the message cannot pass for one of ours
+        say("this is a bug in halbench; please report the trace above")
+        leave(BUG)
+
+
+def run_command(verbs: tuple[str, ...]) -> None:
+    """The subcommand that the arguments of this process name."""
     import typer
 
     app = typer.Typer(
@@ -58,47 +104,25 @@ def main(verbs: tuple[str, ...] = VERBS) -> None:
 
     for verb in verbs:
         importlib.import_module(f"halbench.cli.{verb}").add_to(app)
-    # Typer carries its own copy of click, so click's classes have to be reached through a public one of typer's.
-    usage_error: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+    # Not app(): it would exit with 1 on a broken pipe, which is the exit code for a regression.
+    command: Any = typer.main.get_command(app)
+    command.commands = {name: command.commands[name] for name in (verb.replace("_", "-") for verb in verbs)}
+    with command.make_context("halbench", sys.argv[1:]) as context:
+        command.invoke(context)
+
+
+def say_if_read(line: str) -> None:
+    """Print a line on stderr, unless its terminal is gone (SIGHUP)."""
     try:
-        # Not app(): it would exit with 1 on a broken pipe, which is the exit code for a regression.
-        command: Any = typer.main.get_command(app)
-        command.commands = {name: command.commands[name] for name in (verb.replace("_", "-") for verb in verbs)}
-        with command.make_context("halbench", sys.argv[1:]) as context:
-            command.invoke(context)
-        sys.stdout.flush()
-        leave(OK)
-    except typer.Exit as ended:
-        leave(ended.exit_code)
-    except InputError as error:
-        print(f"halbench: {error}", file=sys.stderr)
-        leave(error.code)
-    except (KeyboardInterrupt, typer.Abort):
-        print("halbench: interrupted; repeat the command to resume", file=sys.stderr)
-        leave(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has stopped reading (`halbench score ... | head`), so nothing must be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        leave(OK)
-    except SystemExit as error:
-        if (line := users_mistake(error)) is None:
-            raise
-        print(f"halbench: {line}", file=sys.stderr)
-        leave(BAD_INPUT_OR_INCOMPLETE)
-    except Exception as error:
-        if isinstance(error, usage_error):
-            error.show()
-            if (verb := next(iter(sys.argv[1:]), "")) in RENAMED:
-                print(
-                    f"halbench: {verb} is now called {RENAMED[verb]}: halbench {RENAMED[verb]} --help", file=sys.stderr
-                )
-            leave(BAD_INPUT_OR_INCOMPLETE)
-        if (line := outside_cause(error) or users_mistake(error)) is not None:
-            print(f"halbench: {line}", file=sys.stderr)
-            leave(BAD_INPUT_OR_INCOMPLETE)
-        traceback.print_exc()
-        print("halbench: this is a bug in halbench; please report the trace above", file=sys.stderr)
-        leave(BUG)
+        say(line)
+    except OSError:
+        for stream in (sys.stdout, sys.stderr):
+            silence(stream)
+
+
+def silence(stream: IO[str]) -> None:
+    """Let what is still written to a stream go nowhere; a failing flush at exit would change the exit code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def leave(code: int) -> NoReturn:

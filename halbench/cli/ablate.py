@@ -36,8 +36,6 @@ def ablate(
     ] = None,
     as_json: shared.AsJson = False,
 ) -> None:
-    import json
-
     from baselines.experiments.experiment import read_experiment
 
     plan = read_experiment(experiment)  # raises for mistakes before torch is imported
@@ -46,16 +44,17 @@ def ablate(
     from baselines.experiments.table import print_ablation, table
     from halbench.errors import BAD_INPUT_OR_INCOMPLETE, OK
     from halbench.folders.ablation import AblationFolder
+    from halbench.terminal.lines import show, show_json
     from halbench.terminal.progress import say
 
     folder = AblationFolder(out or Path("runs") / f"{experiment.stem}-ablation")
     record = ablation.ablate(plan, commands.AblationSetup(folder, choice.data, cache, device))
     rows = table(plan, folder, record)
     if as_json:
-        print(json.dumps({**record, "rows": rows}, ensure_ascii=False, allow_nan=False, indent=1))
+        show_json({**record, "rows": rows})
     else:
         print_ablation(rows, f"{plan.suite}: {plan.model} and what was trained from it")
-        print(data_identity.describe(record))
+        show(*data_identity.describe(record))
     for cell in plan.cells:
         state = record["cells"][cell.name]
         if state["status"] != "complete":

@@ -1,4 +1,4 @@
-"""halbench compare A B: differences between two complete runs, paired by item."""
+"""halbench compare A B: differences between two runs, paired by item."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +10,14 @@ from halbench.cli.flags import with_flags
 from halbench.cli.options import AsJson, OwnSuite
 from halbench.statistics.resampling import Resampling
 
+HELP = """Compare two runs of one suite, paired by item.
+
+Items that lack a score in one of the runs are left out of both, and counted. With an incomplete run the table has no p-values
+and no verdicts, and the exit code is 2."""
+
 
 def add_to(app: typer.Typer) -> None:
-    app.command(help="Compare two runs of one suite, paired by item.")(with_flags(compare))
+    app.command(help=HELP)(with_flags(compare))
 
 
 def compare(
@@ -23,13 +28,17 @@ def compare(
     suite: OwnSuite = None,
 ) -> None:
     from halbench.comparing import comparison
+    from halbench.errors import BAD_INPUT_OR_INCOMPLETE, OK
     from halbench.statistics.paired_tests import resampling_footnote
     from halbench.terminal.formatting import format_amount, format_p, print_table
+    from halbench.terminal.lines import show
 
     result = comparison.compare(a, b, resampling, suite)
+    code = BAD_INPUT_OR_INCOMPLETE if result.incomplete else OK
+    shared.report_incomplete(result)
     if as_json:
         shared.print_json(result, resampling)
-        return
+        raise typer.Exit(code)
     rows = []
     for compared in result.rows:
         detectable = compared.row.smallest_detectable
@@ -41,7 +50,8 @@ def compare(
         rows,
         f"{result.suite}: A {a}, B {b}",
     )
-    print("detectable: the smallest true difference detectable with 80 % power.")
+    show("detectable: the smallest true difference detectable with 80 % power.")
     if footnote := resampling_footnote([compared.row.p for compared in result.rows], resampling.n_resamples):
-        print(footnote)
-    print(shared.footer(result, resampling))
+        show(footnote)
+    show(*shared.footer(result, resampling))
+    raise typer.Exit(code)

@@ -3,8 +3,6 @@
 Exit codes: 0 all files needed for scoring exist and are right; 2 otherwise (`status` always exits with 0).
 """
 
-import json
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +12,8 @@ from halbench.cli.flags import Only, with_flags
 from halbench.cli.options import AsJson
 from halbench.errors import BAD_INPUT_OR_INCOMPLETE
 from halbench.evaluation.choice import DataChoice
+from halbench.terminal.lines import show, show_json
+from halbench.terminal.progress import say
 
 if TYPE_CHECKING:
     from halbench.data.datasets import ImageSource, Sources
@@ -71,11 +71,11 @@ def fetch(
             if name in sources.images:
                 problems += fetch_images(sources.images[name], sources, folder, downloader)
     for name in suites:
-        print(suite_state(name, sources, folder).summary())
+        show(suite_state(name, sources, folder).summary())
     for problem in problems:
-        print(f"halbench: {problem}", file=sys.stderr)
+        say(problem)
     if problems:
-        print("halbench: get these files by hand, then repeat the command", file=sys.stderr)
+        say("get these files by hand, then repeat the command")
         raise typer.Exit(BAD_INPUT_OR_INCOMPLETE)
 
 
@@ -102,16 +102,16 @@ def verify(*, choice: Folder, suite: SuiteArgument = None, as_json: AsJson = Fal
             }
             for s in states
         ]
-        print(json.dumps({"data": str(folder.root), "ok": not wrong, "files": rows}, indent=1))
+        show_json({"data": str(folder.root), "ok": not wrong, "files": rows})
     else:
         for state in states:
             optional = " (optional)" if state.source.use == "optional" else ""
             differing = f"  expected {state.expected}, found {state.found}" if state.state == "differs" else ""
-            print(f"{state.state:9} {state.source.file}{optional}{differing}")
+            show(f"{state.state:9} {state.source.file}{optional}{differing}")
     if wrong:
         missing = sum(state.state == "missing" for state in wrong)
         counts = f"{missing} required files are missing, {len(wrong) - missing} files differ"
-        print(f"halbench: {folder.root}: {counts}", file=sys.stderr)
+        say(f"{folder.root}: {counts}")
         raise typer.Exit(BAD_INPUT_OR_INCOMPLETE)
 
 
@@ -142,13 +142,13 @@ def status(*, choice: Folder, suite: SuiteArgument = None, as_json: AsJson = Fal
             }
             for state in states
         ]
-        print(json.dumps({"data": str(folder.root), "suites": rows}, indent=1))
+        show_json({"data": str(folder.root), "suites": rows})
         return
-    print(f"data folder: {folder.root}")
+    show(f"data folder: {folder.root}")
     for state in states:
-        print(state.summary())
+        show(state.summary())
         for step in steps[state.suite]:
-            print(f"{'':16} {step}")
+            show(f"{'':16} {step}")
 
 
 def next_steps(state: "SuiteState", sources: "Sources", options: str) -> list[str]:

@@ -1,9 +1,6 @@
 """Paired differences on the command line, for `compare` and `gate`: table cells and the JSON object."""
 
-import json
 from typing import TYPE_CHECKING, Literal
-
-import typer
 
 from halbench.statistics.resampling import Resampling
 
@@ -38,19 +35,27 @@ def cells(row: "Row") -> tuple[str, ...]:
     )
 
 
-def footer(result: "Comparison | Gate", resampling: Resampling) -> str:
-    """The line below a table: how many items were compared, and how."""
-    return (
-        f"{result.n} items scored in both runs, {result.left_out} left out. {resampling.n_resamples} resamples of images, "
-        f"seed {resampling.seed}.\n{result.signature}"
-    )
+def footer(result: "Comparison | Gate", resampling: Resampling) -> tuple[str, ...]:
+    """The lines below a table: which items were compared, and how."""
+    everything = [] if result.left_out else [f"{result.n} items scored in both runs, 0 left out."]
+    resamples = f"{resampling.n_resamples} resamples of images, seed {resampling.seed}."
+    return (" ".join([*everything, *result.notes, resamples]), result.signature)
+
+
+def report_incomplete(result: "Comparison | Gate") -> None:
+    """Say on stderr which of the runs is incomplete."""
+    from halbench.terminal.progress import say
+
+    for line in result.incomplete:
+        say(f"INCOMPLETE: {line}")
 
 
 def print_json(result: "Comparison | Gate", resampling: Resampling) -> None:
     """One object; its rows are flat, values are fractions or native units, unrounded."""
     from halbench.files.records import as_json
+    from halbench.terminal.lines import show_json
 
     fields = as_json(result)
     rows = [{**row.pop("row"), **row} for row in fields.pop("rows")]
     fields |= {"resamples": resampling.n_resamples, "seed": resampling.seed, "rows": rows}
-    typer.echo(json.dumps(fields, ensure_ascii=False, allow_nan=False, indent=1))
+    show_json(fields)

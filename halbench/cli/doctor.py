@@ -4,7 +4,6 @@ Exit codes: 0 no problems (optional parts may be missing); 2 problems, which are
 With --batch-parity MODEL: 0 if the model gives the same answers one by one and in batches, 2 if not.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,24 +44,26 @@ def doctor(
     from halbench.doctor.batch_parity import check_batch_parity
     from halbench.doctor.checks import examine
     from halbench.files.records import dumps
+    from halbench.terminal.lines import show
+    from halbench.terminal.progress import say
 
     if batch_parity is not None:
         parity = check_batch_parity(batch_parity, items, batch_size, images, backend)
-        print(dumps(parity) if as_json else parity_text(parity))
+        show(*([dumps(parity)] if as_json else parity_text(parity)))
         raise typer.Exit(BAD_INPUT_OR_INCOMPLETE if parity.first_difference else 0)
     findings = examine(choice.open())
     problems = [finding for finding in findings if finding.state == "problem"]
     if as_json:
-        print(dumps({"ok": not problems, "findings": findings}))
+        show(dumps({"ok": not problems, "findings": findings}))
     else:
         for finding in findings:
-            print(f"{'-' if finding.state == 'none' else finding.state:8} {finding.name:18} {finding.detail}")
+            show(f"{'-' if finding.state == 'none' else finding.state:8} {finding.name:18} {finding.detail}")
         for problem in problems:
-            print(f"halbench: {problem.name}: {problem.detail}", file=sys.stderr)
+            say(f"{problem.name}: {problem.detail}")
     raise typer.Exit(BAD_INPUT_OR_INCOMPLETE if problems else 0)
 
 
-def parity_text(parity: "Parity") -> str:
+def parity_text(parity: "Parity") -> list[str]:
     """How many answers are the same, and the first that is not."""
     lines = [f"{parity.identical} of {parity.items} answers are the same at batch size 1 and {parity.batch_size}"]
     if (first := parity.first_difference) is not None:
@@ -71,4 +72,4 @@ def parity_text(parity: "Parity") -> str:
             f"  alone:      {first.alone!r}",
             f"  in a batch: {first.in_batch!r}",
         ]
-    return "\n".join(lines)
+    return lines

@@ -100,7 +100,7 @@ def flag_parameter(name: str, field: Field[Any], hint: Any, group: Group) -> ins
     if field.default_factory is not MISSING:
         default = None
     if flag.parse is not None:
-        hint, default = str, None if default in (None, MISSING) else str(default)
+        hint, default = str, None if default in (None, MISSING, ()) else str(default)
     elif get_origin(hint) is tuple:
         hint = list[get_args(hint)[0]]  # type: ignore[misc]
         default = None

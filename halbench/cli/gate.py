@@ -14,7 +14,8 @@ HELP = """Check that a run is not worse than a baseline by more than a margin.
 
 A metric is a regression only if the interval of its paired difference is entirely beyond the margin, and passes only if
 it is entirely within the margin. A margin on a metric that a model improves by saying less (CHAIR, for example) applies
-to its companions (coverage) as well. Exit codes: 0 pass, 1 regression, 2 wrong input or incomplete run, 3 inconclusive."""
+to its companions (coverage) as well. Items that lack a score in one of the runs are left out of both, and counted. Exit codes:
+0 pass, 1 regression, 2 wrong input or incomplete run, whatever its numbers, 3 inconclusive."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,10 +41,12 @@ def gate(
     suite: OwnSuite = None,
 ) -> None:
     from halbench.comparing import gating
-    from halbench.errors import INCONCLUSIVE, OK, REGRESSION
+    from halbench.errors import BAD_INPUT_OR_INCOMPLETE, INCONCLUSIVE, OK, REGRESSION
     from halbench.terminal.formatting import format_amount, print_table
+    from halbench.terminal.lines import show
 
     result = gating.gate(run, baseline, margins, resampling, suite)
+    shared.report_incomplete(result)
     if as_json:
         shared.print_json(result, resampling)
     else:
@@ -63,7 +66,8 @@ def gate(
             f"{result.suite}: {run} against {baseline}",
         )
         if any(gated.shipped for gated in result.rows):
-            print("* default margin, the suite's or else halbench's; set yours with --margins FILE.")
-        print(shared.footer(result, resampling))
-        print(f"gate: {result.outcome}")
-    raise typer.Exit({"pass": OK, "regression": REGRESSION, "inconclusive": INCONCLUSIVE}[result.outcome])
+            show("* default margin, the suite's or else halbench's; set yours with --margins FILE.")
+        show(*shared.footer(result, resampling))
+        show(f"gate: {result.outcome}")
+    codes = {"pass": OK, "regression": REGRESSION, "inconclusive": INCONCLUSIVE, "incomplete": BAD_INPUT_OR_INCOMPLETE}
+    raise typer.Exit(codes[result.outcome])

@@ -17,11 +17,12 @@ def generate(plan: Plan, choice: SuiteChoice, backend: BackendOptions) -> None:
 
     from halbench.errors import BAD_INPUT_OR_INCOMPLETE, OK
     from halbench.running import run as running
+    from halbench.terminal.lines import show
 
     generated = running.generate_run(plan, choice, backend)
     if generated is None:  # not the first rank of several
         return
     states = Counter(response.state for response in generated.responses)
     counts = ", ".join(f"{number} {state}" for state, number in states.items())
-    print(f"{generated.folder.responses_path}: {len(generated.responses)} responses ({counts})")
+    show(f"{generated.folder.responses_path}: {len(generated.responses)} responses ({counts})")
     raise typer.Exit(BAD_INPUT_OR_INCOMPLETE if states["error"] else OK)

@@ -2,6 +2,8 @@
 
 import typer
 
+from halbench.terminal.lines import show
+
 
 def add_to(app: typer.Typer) -> None:
     app.command(
@@ -12,4 +14,4 @@ def add_to(app: typer.Typer) -> None:
 def lmms_path() -> None:
     from halbench.lmms_tasks import write_tasks
 
-    print(write_tasks())
+    show(write_tasks())

@@ -10,6 +10,7 @@ from baselines.training.recipes import Recipe, TrainingPlan
 from halbench import plugins
 from halbench.cli.flags import Given, Only, with_flags
 from halbench.evaluation.choice import DataChoice
+from halbench.terminal.lines import show
 
 if TYPE_CHECKING:
     from baselines.view_tools.tools import Tools
@@ -85,13 +86,13 @@ def preview_pairs(
         sheet(variants, title).save(out, "png")
     count = f"first {limit} pairs" if len(variants) == limit else f"{len(variants)} pairs"
     digest = view_hash((pair.id, variant_hash(pair, variant)) for pair, variant in variants)
-    print(f"view {view}, seed {chosen.seed}, {count}: {digest}")
-    print(f"pairs: {preferences.hash}")
+    show(f"view {view}, seed {chosen.seed}, {count}: {digest}")
+    show(f"pairs: {preferences.hash}")
     rate = hit_rate(variant.notes for _, variant in variants)
     if rate:
-        print(rate)
+        show(rate)
     if out:
-        print(out)
+        show(out)
 
 
 def with_model(tools: "Tools", model: str) -> "Tools":

@@ -55,9 +55,9 @@ def report(
     title: Annotated[str, typer.Option("--title", help="Title of the page.", metavar="TEXT")] = "Hallucination report",
     suite: shared.OwnSuite = None,
 ) -> None:
-    import sys
-
     from halbench.errors import BAD_INPUT_OR_INCOMPLETE
+    from halbench.terminal.lines import show
+    from halbench.terminal.progress import say
 
     shared.need_reports("report")
     from reports import reporting
@@ -66,8 +66,7 @@ def report(
     options = Options(baseline, suite, data=choice.data, images=choice.images, resampling=resampling)
     result = reporting.report(kind, runs, options, formats or [], out, title)
     for line in result.notes:
-        print(f"halbench: {line}", file=sys.stderr)
-    for path in result.written:
-        print(path)
+        say(line)
+    show(*result.written)
     if not result.written:
         raise typer.Exit(BAD_INPUT_OR_INCOMPLETE)

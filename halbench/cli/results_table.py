@@ -1,14 +1,21 @@
 """An evaluation on the terminal: a table, or one JSON object, on stdout; what is incomplete, on stderr."""
 
-import json
-import sys
 from collections.abc import Mapping
 from typing import Literal
 
 from halbench.errors import BAD_INPUT_OR_INCOMPLETE, OK
 from halbench.evaluation.evaluate import Evaluation
 from halbench.files.records import as_json
-from halbench.terminal.formatting import format_interval, format_value, metric_label, print_table
+from halbench.terminal.formatting import (
+    format_bounds,
+    format_interval,
+    format_scored,
+    format_value,
+    metric_label,
+    print_table,
+)
+from halbench.terminal.lines import show, show_json
+from halbench.terminal.progress import say
 
 COLUMNS: Mapping[str, Literal["left", "right"]] = {
     "group": "left",
@@ -19,28 +26,30 @@ COLUMNS: Mapping[str, Literal["left", "right"]] = {
     "n": "right",
     "scored": "right",
 }
-NUMBERS = ("value", "low", "high", "n", "coverage", "better", "unit", "official")
+NUMBERS = ("value", "low", "high", "n", "coverage", "better", "unit", "official", "worst", "best")
 """What --json shows of a result, besides its name and group."""
 
 
 def report(evaluation: Evaluation, as_json_object: bool) -> int:
     """Print an evaluation; the exit code is 0, or 2 where it is incomplete."""
     if as_json_object:
-        print(json.dumps(json_object(evaluation), ensure_ascii=False, allow_nan=False, indent=1))
+        show_json(json_object(evaluation))
     else:
         print_results(evaluation)
         if evaluation.suite.note:
-            print(evaluation.suite.note)
-        print(evaluation.signature)
+            show(evaluation.suite.note)
+        show(evaluation.signature)
+    for note in evaluation.notes:
+        say(f"note: {note}")
     complaint = evaluation.coverage.complaint()
     complete = evaluation.coverage.complete
     if complaint:
-        print(f"halbench: {'' if complete else 'INCOMPLETE: '}{complaint}", file=sys.stderr)
+        say(f"{'' if complete else 'INCOMPLETE: '}{complaint}")
     return OK if complete else BAD_INPUT_OR_INCOMPLETE
 
 
 def json_object(evaluation: Evaluation) -> dict[str, object]:
-    """{"suite", "signature", "complete", "coverage", "metrics": [...]}; values are fractions or native units, unrounded."""
+    """{"suite", "signature", "complete", "coverage", "notes", "metrics": [...]}; values are fractions or native units, unrounded."""
     metrics = [
         {"name": row.metric, "group": row.group, **{name: getattr(row, name) for name in NUMBERS}}
         for row in evaluation.results
@@ -50,13 +59,17 @@ def json_object(evaluation: Evaluation) -> dict[str, object]:
         "signature": evaluation.signature,
         "complete": evaluation.coverage.complete,
         "coverage": as_json(evaluation.coverage),
+        "notes": list(evaluation.notes),
         "metrics": metrics,
     }
 
 
 def print_results(evaluation: Evaluation) -> None:
-    """One row per metric and group. Rows of unread answers are left out where all were read."""
+    """One row per metric and group. Rows of unread answers are left out where all were read, the column of bounds where all
+    items have a score."""
     rows = []
+    bounded = any(row.best is not None for row in evaluation.results)
+    columns: dict[str, Literal["left", "right"]] = {**COLUMNS, **({"bounds": "right"} if bounded else {})}
     previous = None
     for row in evaluation.results:
         if row.unread and not row.value:
@@ -64,7 +77,7 @@ def print_results(evaluation: Evaluation) -> None:
         if row.group != "all" and "all" in evaluation.suite.groups and not evaluation.coverage.scored:
             continue  # nothing scored at all: the rows of the whole say so once
         if previous not in (None, row.group):
-            rows.append([""] * len(COLUMNS))
+            rows.append([""] * len(columns))
         rows.append(
             [
                 row.group if row.group != previous else "",
@@ -73,8 +86,11 @@ def print_results(evaluation: Evaluation) -> None:
                 format_interval(row.low, row.high, row.unit),
                 "" if row.official is None else f"{row.official:.6g}",
                 str(row.n),
-                f"{row.coverage:.0%}",
+                format_scored(row.n, row.coverage),
+                *([format_bounds(row.worst, row.best, row.unit)] if bounded else []),
             ]
         )
         previous = row.group
-    print_table(COLUMNS, rows, evaluation.suite.title)
+    print_table(columns, rows, evaluation.suite.title)
+    if bounded:
+        show("bounds: the value if each item without a score came out as badly, or as well, as it can.")

@@ -7,7 +7,7 @@ import typer
 
 from halbench.cli import options as shared
 from halbench.cli.flags import Given, with_flags
-from halbench.evaluation.choice import SuiteChoice
+from halbench.evaluation.choice import Acceptance, SuiteChoice
 from halbench.judging.options import JudgeOptions, Judging
 from halbench.running.plan import Plan
 from halbench.types import BackendOptions
@@ -23,19 +23,25 @@ def run(
     backend: BackendOptions,
     judge: Annotated[Mapping[str, Any], Given(JudgeOptions)],
     judging: Judging,
+    acceptance: Acceptance,
     as_json: shared.AsJson = False,
 ) -> None:
-    import sys
     from dataclasses import replace
 
     from halbench.cli.results_table import report
     from halbench.judging.options import judge_options
     from halbench.running import run as running
+    from halbench.terminal.lines import show
+    from halbench.terminal.progress import say
 
-    result = running.run(plan, choice, backend, replace(judging, judge=judge_options(judge)))
+    judging = replace(judging, judge=judge_options(judge))
+    if judging.dry_run:
+        show(running.describe_run(plan, choice, judging))
+        return
+    result = running.run(plan, choice, backend, judging, acceptance)
     if result is None:  # not the first rank of several
         return
     evaluation, folder = result
     code = report(evaluation, as_json)
-    print(f"halbench: run folder: {folder.path}", file=sys.stderr)
+    say(f"run folder: {folder.path}")
     raise typer.Exit(code)

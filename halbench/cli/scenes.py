@@ -9,6 +9,7 @@ from halbench.cli.flags import Only, with_flags
 from halbench.cli.options import new_folder
 from halbench.evaluation.choice import DataChoice
 from halbench.scenes_tools.pair_options import PairOptions
+from halbench.terminal.lines import show
 
 OutFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder to write; new or empty.", metavar="DIR")]
 WorldSeed = Annotated[int, typer.Option("--seed", min=0, help="Random seed of the scenes.", metavar="N")]
@@ -51,7 +52,7 @@ def train(
         recipe, seconds, trained.sight, sum(weights.numel() for weights in trained.model.parameters())
     )
     (out / "README.md").write_text(model_card(making, measure(out, choice.open())), "utf-8")
-    print(f"{out}: checkpoint and model card, {seconds:.0f} s. Run it: halbench run --model {out} --suite scenes")
+    show(f"{out}: checkpoint and model card, {seconds:.0f} s. Run it: halbench run --model {out} --suite scenes")
 
 
 def export(
@@ -71,7 +72,7 @@ def export(
         raise InputError(f"--split {split}: unknown split{did_you_mean(split, SPLITS)}")
     new_folder(out)
     export_scenes(out, sample_scenes(WORLD, seed, split, range(scenes)), WORLD)
-    print(f"{out}: {scenes} scenes of the {split} split")
+    show(f"{out}: {scenes} scenes of the {split} split")
 
 
 def pairs(
@@ -92,7 +93,7 @@ def pairs(
     with progress("pairs", options.pairs) as steps:
         count = write_pairs(out, checkpoint.model, checkpoint.processor, options, steps.advance)
     shortfall = f" instead of {options.pairs}: the model hallucinates too rarely" if count < options.pairs else ""
-    print(f"{out}/pairs.jsonl: {count} pairs{shortfall}")
+    show(f"{out}/pairs.jsonl: {count} pairs{shortfall}")
 
 
 def sheet(
@@ -107,13 +108,14 @@ def sheet(
     from halbench.folders.run import RunFolder
     from halbench.scenes.world import WORLD, sample_scene
     from halbench.scenes_tools.contact_sheet import contact_sheet
+    from halbench.settings import parse_options
     from halbench.suites.scenes import SUITE
     from halbench.types import Response
 
     folder = RunFolder(run)
-    suite = folder.manifest()["settings"]["suite"]
-    if suite["name"] != SUITE.name:
-        raise InputError(f"{run} is a run of the suite {suite['name']}; expected one of scenes")
+    suite = folder.manifest().settings.suite
+    if suite.name != SUITE.name:
+        raise InputError(f"{run} is a run of the suite {suite.name}; expected one of scenes")
     texts = {
         row.item.partition("/"): row.text
         for row in folder.read(Response, folder.responses_path)
@@ -122,10 +124,10 @@ def sheet(
     indices = sorted(int(index) for index, _, kind in texts if kind == "description")[:scenes]
     if not indices:
         raise InputError(f"{folder.responses_path} has no descriptions; run the suite without part=questions")
-    seed = suite["options"]["seed"]
+    seed = parse_options(SUITE.options, [f"{name}={value}" for name, value in suite.options.items()]).seed
     described = [
         (sample_scene(WORLD, seed, "evaluation", index), texts[str(index), "/", "description"]) for index in indices
     ]
     out.parent.mkdir(parents=True, exist_ok=True)
     contact_sheet(described).save(out, format="png")
-    print(out)
+    show(out)

@@ -8,7 +8,7 @@ import typer
 
 from halbench.cli import options as shared
 from halbench.cli.flags import Given, with_flags
-from halbench.evaluation.choice import SuiteChoice
+from halbench.evaluation.choice import Acceptance, SuiteChoice
 from halbench.judging.options import JudgeOptions, Judging
 
 
@@ -29,6 +29,7 @@ def score(
     choice: SuiteChoice,
     judge: Annotated[Mapping[str, Any], Given(JudgeOptions)],
     judging: Judging,
+    acceptance: Acceptance,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -40,8 +41,13 @@ def score(
     from dataclasses import replace
 
     from halbench.cli.results_table import report
-    from halbench.evaluation.score import score_stored
+    from halbench.evaluation.score import describe_scoring, score_stored
     from halbench.judging.options import judge_options
+    from halbench.terminal.lines import show
 
-    evaluation = score_stored(choice, responses, replace(judging, judge=judge_options(judge)), out)
+    judging = replace(judging, judge=judge_options(judge))
+    if judging.dry_run:
+        show(describe_scoring(choice, responses, judging, out))
+        return
+    evaluation = score_stored(choice, responses, judging, out, acceptance)
     raise typer.Exit(report(evaluation, as_json))

@@ -39,10 +39,11 @@ def train(
 
     from baselines.training import data_proof
     from baselines.training.train import train as train_plan
+    from halbench.terminal.lines import show
 
     record = train_plan(chosen)
     if os.environ.get("RANK", "0") == "0":
-        print(data_proof.describe(record["identity"]))
-        print(
+        show(*data_proof.describe(record["identity"]))
+        show(
             f"{record['steps']} steps in {record['seconds']:.0f} s. Run it: halbench run --model {chosen.out} --suite ..."
         )

@@ -29,10 +29,11 @@ def view(
     open_it: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
     suite: shared.OwnSuite = None,
 ) -> None:
-    import sys
     import webbrowser
 
     from halbench.errors import InputError
+    from halbench.terminal.lines import show
+    from halbench.terminal.progress import say
 
     shared.need_reports("view")
     from reports.kinds.samples import page
@@ -51,6 +52,6 @@ def view(
     result = page(runs[run], runs[other] if other else None, options, "view")
     path = out or Path("out/view") / f"{'-'.join(folder.resolve().name for folder in folders)}.html"
     write(path, result.html)
-    print(path)
+    show(path)
     if open_it and not webbrowser.open(path.resolve().as_uri()):
-        print("halbench: no browser found; open the file by hand", file=sys.stderr)
+        say("no browser found; open the file by hand")

@@ -2,11 +2,14 @@
 
 Runs are paired by item and compared only under one signature: the same suite, items, options, language, decoding and
 judge. The model is no part of it. A difference is B - A; in a gate A is the baseline and B the run under test.
+
+Items that lack a score in one of the runs are left out of both, and counted. With an incomplete run there is no test: what it
+lacks may not be chance.
 """
 
-import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,20 +22,37 @@ from halbench.folders.run import RunFolder
 from halbench.statistics.clusters import bootstrap_draws, cluster_sums, count_names, estimate, swap_draws
 from halbench.statistics.paired_tests import holm, paired_test
 from halbench.statistics.resampling import STANDARD, Resampling
-from halbench.types import Better, Metric, Score, Suite, Unit
+from halbench.types import Better, Metric, Result, Score, Suite, Unit
 
-Verdict = Literal["better", "worse", "higher", "lower", "not significant", "undefined"]
+Verdict = Literal["better", "worse", "higher", "lower", "not significant", "undefined", "incomplete"]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run as loaded from its folder; scores by item id."""
+    """A scored run as loaded from its folder; scores by item id. An item with several scores is unscored here. results: for
+    their bounds, which say what items without a score could be worth."""
 
     path: Path
     suite: str
     signature: str
     fields: Mapping[str, Any]
     scores: Mapping[str, Score]
+    coverage: Coverage
+    results: Sequence[Result] = ()
+
+    def lacks(self, other: "Run") -> int:
+        """How many items of the other run's scored ones have no score here."""
+        return sum(
+            score.state == "scored" and self.scores[item].state != "scored" for item, score in other.scores.items()
+        )
+
+    def slack(self, group: str, metric: str) -> float | None:
+        """By how much a number could be worse, in its own unit, if each item without a score came out as badly as it can;
+        None if that has no limit."""
+        found = next((row for row in self.results if (row.group, row.metric) == (group, metric)), None)
+        if found is None or found.value is None or found.worst is None:
+            return None
+        return abs(found.worst - found.value)
 
 
 @dataclass(frozen=True)
@@ -79,7 +99,8 @@ class Row:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """A row of a comparison. verdict: on run B, from the p-value after Holm's adjustment over the whole table."""
+    """A row of a comparison. verdict: on run B, from the p-value after Holm's adjustment over the whole table; "incomplete" and
+    no p-value if one of the runs is."""
 
     row: Row
     p_holm: float | None
@@ -87,8 +108,19 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True)
+class Basis:
+    """On what two runs are compared. n: items scored in both; left_out: the suite's other items. notes: items left out and
+    unwanted answers, a line each. incomplete: a line for each run that is, with what is wrong with it."""
+
+    n: int
+    left_out: int
+    notes: tuple[str, ...]
+    incomplete: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """All differences of two runs. n: items scored in both; left_out: the suite's other items."""
+    """All differences of two runs. n, left_out, notes, incomplete: see Basis."""
 
     a: Path
     b: Path
@@ -97,61 +129,66 @@ class Comparison:
     level: float
     n: int
     left_out: int
+    notes: tuple[str, ...]
+    incomplete: tuple[str, ...]
     rows: tuple[ComparisonRow, ...]
 
 
 def compare(a: Path, b: Path, resampling: Resampling = STANDARD, suite_file: str | None = None) -> Comparison:
-    """The difference of two complete runs in every metric. Raises InputError if they cannot be compared."""
+    """The difference of two runs in every metric. Raises InputError if they cannot be compared."""
     return compare_runs(load_run(a), load_run(b), resampling, suite_file)
 
 
 def compare_runs(a: Run, b: Run, resampling: Resampling = STANDARD, suite_file: str | None = None) -> Comparison:
     """The difference of two loaded runs in every metric. Raises InputError if they cannot be compared."""
     pairing = pair(a, b, suite_file)
+    basis = basis_of({"A": a, "B": b}, pairing)
     unread = {metric.name for metric in pairing.suite.metrics if metric.unread}
     rows = [
         row for row in measure(pairing, pairing.candidates(), resampling) if row.metric not in unread or row.a or row.b
     ]
+    if basis.incomplete:
+        rows = [replace(row, p=None, method=None) for row in rows]
     tested = [row.p for row in rows if row.p is not None]
     adjusted = iter(holm(tested))
     compared = []
     for row in rows:
         p_holm = None if row.p is None else next(adjusted)
-        compared.append(ComparisonRow(row, p_holm, _verdict(row, p_holm, 1 - resampling.level)))
-    n, left_out = len(pairing.a), len(pairing.left_out)
+        verdict = "incomplete" if basis.incomplete else _verdict(row, p_holm, 1 - resampling.level)
+        compared.append(ComparisonRow(row, p_holm, verdict))
     return Comparison(
-        a.path, b.path, pairing.suite.name, pairing.signature, resampling.level, n, left_out, tuple(compared)
+        a.path, b.path, pairing.suite.name, pairing.signature, resampling.level, **vars(basis), rows=tuple(compared)
     )
 
 
 def load_run(path: Path) -> Run:
-    """The complete run in a folder. Raises InputError for an unfinished or incomplete one, naming what is missing."""
+    """The scored run in a folder, complete or not. Raises InputError for one that is not scored or is damaged."""
     folder = RunFolder(path)
-    manifest = folder.manifest()
-    if manifest.get("status") != "complete":
-        row = manifest.get("coverage")
-        reason = from_row(Coverage, row, str(folder.manifest_path)).complaint() if row else "it was not finished"
-        raise InputError(
-            f"{path}: only complete runs can be compared, this one is {manifest.get('status')}: {reason}. "
-            "Repeat its command to resume"
-        )
+    manifest = folder.scored_manifest()
     rows = folder.read(Score, folder.scores_path)
     if not rows:
         raise InputError(f"{folder.scores_path}: expected one score per line, found none. Score the run again")
-    scores: dict[str, Score] = {}
-    for score in rows:
-        if score.item in scores:
-            raise InputError(f"{folder.scores_path}: item '{score.item}' has two scores; expected one score per item")
-        if not isinstance(score.counts, dict) or not all(map(_is_count, score.counts.values())):
-            raise InputError(f"{folder.scores_path}: item '{score.item}': counts must be numbers, found {score.counts}")
-        scores[score.item] = score
-    try:
-        suite, fields = manifest["settings"]["suite"]["name"], manifest["signature_fields"]
-        return Run(path, suite, manifest["signature"], fields, scores)
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder.manifest_path}: missing field {error} of a complete run. Score the run again"
-        ) from error
+    coverage = from_row(Coverage, manifest.coverage, f"{folder.manifest_path}: coverage")
+    times = Counter(score.item for score in rows)
+    repeated = next((item for item, count in times.items() if count > 1 and item not in coverage.duplicates), None)
+    if repeated is not None:
+        raise InputError(f"{folder.scores_path}: item '{repeated}' has two scores; expected one score per item")
+    assert manifest.signature is not None
+    name = manifest.settings.suite.name
+    scores, results = by_item(rows), folder.results() if folder.results_path.is_file() else []
+    return Run(path, name, manifest.signature, manifest.signature_fields, scores, coverage, results)
+
+
+def by_item(scores: Sequence[Score]) -> dict[str, Score]:
+    """Scores by item id; an item with several has none that could be paired, and is unscored."""
+    times = Counter(score.item for score in scores)
+    error = "{} answers to one question".format
+    return {
+        score.item: score
+        if times[score.item] == 1
+        else replace(score, counts={}, state="unscored", error=error(times[score.item]), faults=None)
+        for score in scores
+    }
 
 
 def pair(a: Run, b: Run, suite_file: str | None = None) -> Pairing:
@@ -169,8 +206,35 @@ def pair(a: Run, b: Run, suite_file: str | None = None) -> Pairing:
     return Pairing(suite, a.signature, scored_a, scored_b, left_out)
 
 
+def basis_of(runs: Mapping[str, Run], pairing: Pairing) -> Basis:
+    """On what two runs are compared. runs: by the names that notes give them."""
+    n, left_out = len(pairing.a), len(pairing.left_out)
+    lacking = {name: sum(score.state != "scored" for score in run.scores.values()) for name, run in runs.items()}
+    counts = " and ".join(f"{name} lacks {number}" for name, number in lacking.items())
+    notes = [f"Compared on the {n} of {n + left_out} items that both runs have; {counts}."] if left_out else []
+    unwanted = {name: run.coverage.unwanted() for name, run in runs.items()}
+    if len(set(unwanted.values())) > 1:
+        listed = "; ".join(f"{name} {counts}" for name, counts in unwanted.items())
+        notes.append(f"Empty, cut or refused answers: {listed}.")
+    incomplete = {
+        f"{run.path} is incomplete: {run.coverage.complaint()}": None
+        for run in runs.values()
+        if not run.coverage.complete
+    }
+    return Basis(n, left_out, tuple(notes), tuple(incomplete))
+
+
 def scored_in_both(a: Run, b: Run) -> list[str]:
-    """The items that are scored in both runs. Raises InputError for different signatures or items."""
+    """The items that are scored in both runs. Raises InputError for different signatures or items, and if there are none."""
+    check_comparable(a, b)
+    both = [item for item, score in a.scores.items() if score.state == b.scores[item].state == "scored"]
+    if not both:
+        raise InputError(f"{a.path} and {b.path}: no item is scored in both")
+    return both
+
+
+def check_comparable(a: Run, b: Run) -> None:
+    """Raise InputError for runs of different suites, signatures or items."""
     if a.suite != b.suite:
         raise InputError(
             f"{a.path} is a run of suite '{a.suite}' and {b.path} one of '{b.suite}'; expected runs of one suite"
@@ -196,10 +260,6 @@ def scored_in_both(a: Run, b: Run) -> list[str]:
         raise InputError(
             f"{a.path} and {b.path}: item '{moved}' has different images (clusters) or groups in the two runs"
         )
-    both = [item for item, score in a.scores.items() if score.state == b.scores[item].state == "scored"]
-    if not both:
-        raise InputError(f"{a.path} and {b.path}: no item is scored in both")
-    return both
 
 
 def measure(pairing: Pairing, metrics: Sequence[tuple[str, Metric]], resampling: Resampling = STANDARD) -> list[Row]:
@@ -237,10 +297,6 @@ def measure(pairing: Pairing, metrics: Sequence[tuple[str, Metric]], resampling:
                 )
             )
     return rows
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _verdict(row: Row, p_holm: float | None, alpha: float) -> Verdict:

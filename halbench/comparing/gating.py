@@ -1,21 +1,25 @@
 """The gate: is a run worse than a baseline by more than a margin?
 
 A metric is a regression only if the whole interval of its paired difference is beyond the margin, and passes only if the
-whole interval is within it; otherwise the data cannot decide.
+whole interval is within it; otherwise the data cannot decide. An incomplete run never passes. The error rates are in
+tests/halbench/comparing/test_gating_error_rates.py.
 """
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from halbench.comparing.comparison import Row, Run, load_run, measure, pair
+from halbench.comparing.comparison import Row, Run, basis_of, load_run, measure, pair
 from halbench.comparing.margins import SHORTER, Key, Margin, resolve_margins
 from halbench.statistics.resampling import STANDARD, Resampling
 from halbench.terminal.formatting import format_amount
 from halbench.types import Suite
 
-Outcome = Literal["pass", "regression", "inconclusive", "not gated"]
+ROUNDING = 1e-9
+"""Bounds of bootstrap intervals are often whole numbers of images; one that equals the margin is neither within nor beyond."""
+
+Outcome = Literal["pass", "regression", "inconclusive", "not gated", "incomplete"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class GateRow:
 
 @dataclass(frozen=True)
 class Gate:
-    """The result of a gate. outcome: the worst verdict of its rows. n, left_out: as in Comparison."""
+    """The result of a gate. outcome: the worst verdict of its rows, or "incomplete" if one of the runs is. n, left_out, notes,
+    incomplete: see Basis."""
 
     run: Path
     baseline: Path
@@ -43,6 +48,8 @@ class Gate:
     level: float
     n: int
     left_out: int
+    notes: tuple[str, ...]
+    incomplete: tuple[str, ...]
     outcome: Outcome
     rows: tuple[GateRow, ...]
 
@@ -76,12 +83,47 @@ def gate_runs(
         gated(row, tolerated.get((row.group, row.metric)), pairing.suite, present)
         for row in measure(pairing, shown, resampling)
     )
-    verdicts = {row.verdict for row in rows}
+    if lacking := run.lacks(baseline):
+        keys = [(row.row.group, row.row.metric) for row in rows]
+        rows = tuple(
+            without_chosen_gaps(row, tolerated[key].falling, lacking, run.slack(*key)) if key in tolerated else row
+            for row, key in zip(rows, keys, strict=True)
+        )
+    basis, verdicts = basis_of({"baseline": baseline, "run": run}, pairing), {row.verdict for row in rows}
     outcome: Outcome = next((v for v in ("regression", "inconclusive") if v in verdicts), "pass")
-    n, left_out = len(pairing.a), len(pairing.left_out)
+    if basis.incomplete:
+        outcome, rows = "incomplete", tuple(undecided(row) for row in rows)
     return Gate(
-        run.path, baseline.path, pairing.suite.name, pairing.signature, resampling.level, n, left_out, outcome, rows
+        run.path,
+        baseline.path,
+        pairing.suite.name,
+        pairing.signature,
+        resampling.level,
+        **vars(basis),
+        outcome=outcome,
+        rows=rows,
     )
+
+
+def without_chosen_gaps(row: GateRow, falling: bool, lacking: int, slack: float | None) -> GateRow:
+    """The row without a pass that the items lacking in the run alone could undo: a model may fail on those that it answers
+    worst. lacking: their number; slack: by how much they could worsen the value, None for without limit."""
+    if row.verdict != "pass" or row.margin is None:
+        return row
+    low, high = row.row.low, row.row.high
+    if slack is not None and low is not None and high is not None:
+        widened = replace(row.row, low=low - slack, high=high + slack)
+        if verdict_of(widened, row.margin, falling)[0] == "pass":
+            return row
+    reason = f"{row.reason}, but {lacking} items that the baseline has lack a score in the run and could change that"
+    return replace(row, verdict="inconclusive", reason=reason)
+
+
+def undecided(row: GateRow) -> GateRow:
+    """The row with its regression, but no other verdict: what an incomplete run lacks could decide otherwise."""
+    if row.verdict in ("regression", "not gated"):
+        return row
+    return replace(row, verdict="incomplete", reason=f"{row.reason}, but a run is incomplete")
 
 
 def gated(row: Row, margin: Margin | None, suite: Suite, present: Set[Key] = frozenset()) -> GateRow:
@@ -118,9 +160,9 @@ def verdict_of(row: Row, margin: float, falling: bool) -> tuple[Outcome, str]:
         word, least, most = "worse", row.low, row.high
     else:
         word, least, most = "different", max(0.0, row.low, -row.high), max(-row.low, row.high)
-    if least > margin:
+    if least - margin > ROUNDING:
         return "regression", f"{word} by at least {format_amount(least, row.unit)}, {tolerated}"
-    if most <= margin:
+    if margin - most > ROUNDING:
         bound = f"{word} by at most {format_amount(most, row.unit)}" if most > 0 else f"not {word}"
         return "pass", f"{bound}, {tolerated}"
     reason = f"may be {word} by up to {format_amount(most, row.unit)}, {tolerated}"

@@ -13,7 +13,7 @@ from halbench import __version__
 from halbench.data.datasets import Data, file_states, read_sources
 from halbench.errors import MissingData
 from halbench.fetching.suite_state import suite_state
-from halbench.scoring_tools.language import open_language
+from halbench.scoring_tools.language import BEHAVIOUR, open_language
 
 NEEDED = ("numpy", "scipy", "nltk", "textblob", "pandas", "pyyaml", "rich", "typer", "filelock")
 OPTIONAL = (
@@ -147,6 +147,9 @@ def language(data: Data) -> list[Finding]:
         identity = open_language(data).identity()
     except MissingData as error:
         return [Finding("language", "problem", str(error))]
+    if identity["nltk"] not in BEHAVIOUR.values():
+        like = f"NLTK behaves as {identity['nltk']}, and numbers are pinned to {', '.join(BEHAVIOUR.values())}"
+        return [Finding("language", "problem", f"{like}: pip install nltk==3.9.4")]
     folders = sorted(
         {str(state.path.parents[state.source.file.count("/") - 1]) for state in states if state.state == "ok"}
     )

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from halbench import plugins
 from halbench.data.datasets import Data, open_data
+from halbench.errors import InputError, did_you_mean
 from halbench.settings import option
 
 SUITES = f"{', '.join(plugins.names('halbench.suites'))}; or a .py file."
@@ -34,3 +36,31 @@ class SuiteChoice(DataChoice):
     settings: tuple[str, ...] = option(
         (), "Option of the suite, e.g. captions=pattern. May be repeated.", "--set", metavar="NAME=VALUE"
     )
+
+
+Unwanted = Literal["empty", "cut"]
+
+
+def read_unwanted(flag: str, text: str) -> tuple[str, ...]:
+    """ "empty,cut" -> ("empty", "cut")."""
+    kinds = tuple(text.split(","))
+    for kind in kinds:
+        if kind not in get_args(Unwanted):
+            raise InputError(f"{flag}: unknown kind '{kind}'{did_you_mean(kind, get_args(Unwanted))}")
+    return kinds
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What a run may contain and still count as complete; see Coverage."""
+
+    allow: tuple[Unwanted, ...] = option(
+        (),
+        "Accept a run as complete although more than 1 % of its answers are empty (empty), or cut off at the token limit "
+        "(cut), or either (empty,cut); recorded in the signature.",
+        metavar="KIND",
+        parse=read_unwanted,
+    )
+
+
+NOTHING_ALLOWED = Acceptance()

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from halbench.errors import InputError
+from halbench.evaluation.bounds import bounds, ends
 from halbench.evaluation.suite_contract import Key, all_metrics, checked_score, value_at, with_joint_counts
 from halbench.statistics.clusters import cluster_sums, count_names
 from halbench.types import Item, Metric, Response, Score, Suite, Task
 
 PROBED = 20
 """Items of each group that get synthetic answers."""
+ROUNDING = 1e-9
 
 
 def check_empty_answers(suite: Suite, task: Task) -> None:
@@ -26,6 +28,7 @@ def check_empty_answers(suite: Suite, task: Task) -> None:
     metrics = all_metrics(suite)
     if task.judge is None:
         check_counts_exist(suite, values)
+        check_extremes(suite, task, values)
     for (group, name), metric in metrics.items():
         outcome = outcome_of_empty_answers(metric, values[group, name])
         companions = suite.companions(group, name)
@@ -47,6 +50,24 @@ def check_counts_exist(suite: Suite, values: Mapping[Key, Mapping[str, float | N
                 f"suite {suite.name}: the formula of metric '{metric.name}' uses a count that no score has; check the names "
                 "of the counts"
             )
+
+
+def check_extremes(suite: Suite, task: Task, values: Mapping[Key, Mapping[str, float | None]]) -> None:
+    """Raise InputError for a metric that synthetic answers make better, or worse, than the suite's extremes allow."""
+    items = probed_items(task)
+    for group, members in suite.groups.items():
+        limits = ends(task, [], [item for item in items if item.group in members])
+        for metric in suite.metrics:
+            worst, best = bounds(metric, limits)
+            if worst is None or best is None or group not in metric.groups:
+                continue
+            low, high = min(worst, best) - ROUNDING, max(worst, best) + ROUNDING
+            for value in values[group, metric.name].values():
+                if value is not None and (value < low or value > high):
+                    raise InputError(
+                        f"suite {suite.name}: some answers bring {group}/{metric.name} to {value:g}, but by Task.extremes it is "
+                        f"{worst:g} at worst and {best:g} at best"
+                    )
 
 
 def outcome_of_empty_answers(metric: Metric, values: Mapping[str, float | None]) -> str | None:
@@ -91,7 +112,7 @@ def spoken_values(values: Mapping[str, float | None]) -> list[float]:
 def probed_values(suite: Suite, task: Task) -> dict[Key, dict[str, float | None]]:
     """The value of every (group, metric) for each kind of synthetic answers; {} for groups that are not reported or have
     no scored answer."""
-    items = list(task.items) if task.joint else some_of_each_group(task.items)
+    items = probed_items(task)
     scores = {kind: probe(task, items, texts) for kind, texts in synthetic_answers(items).items()}
     values: dict[Key, dict[str, float | None]] = {key: {} for key in all_metrics(suite)}
     leaves = {item.group for item in items}
@@ -108,6 +129,10 @@ def probed_values(suite: Suite, task: Task) -> dict[Key, dict[str, float | None]
                     if group in metric.groups:
                         values[group, metric.name][kind] = value_at(metric, names, totals)
     return values
+
+
+def probed_items(task: Task) -> list[Item]:
+    return list(task.items) if task.joint else some_of_each_group(task.items)
 
 
 def synthetic_answers(items: Sequence[Item]) -> dict[str, list[str]]:

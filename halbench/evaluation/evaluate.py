@@ -10,9 +10,10 @@ from typing import Any
 
 import halbench
 from halbench.evaluation.coverage import Coverage, coverage
-from halbench.evaluation.scoring import results, score_responses
+from halbench.evaluation.notes import notes
+from halbench.evaluation.scoring import mean_scores, results, score_responses
 from halbench.evaluation.signature import items_identity, signature, signature_fields
-from halbench.files.records import write_json, write_jsonl
+from halbench.files.records import file_hash, write_json, write_jsonl
 from halbench.folders.run import RunFolder
 from halbench.judging.judgements import Judgements
 from halbench.settings import option_values
@@ -35,7 +36,8 @@ RECORDED_PACKAGES = (
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores and results of one set of responses. fields: those of the signature."""
+    """Scores and results of one set of responses. fields: those of the signature. notes: what a reader should know before
+    believing the numbers, a line each."""
 
     suite: Suite
     responses: Sequence[Response]
@@ -43,6 +45,7 @@ class Evaluation:
     results: Sequence[Result]
     coverage: Coverage
     fields: Mapping[str, str]
+    notes: Sequence[str] = ()
 
     @property
     def signature(self) -> str:
@@ -50,13 +53,25 @@ class Evaluation:
 
 
 def evaluate(
-    suite: Suite, task: Task, responses: Sequence[Response], decoding: Decoding | None, verdicts: Judgements
+    suite: Suite,
+    task: Task,
+    responses: Sequence[Response],
+    decoding: Decoding | None,
+    verdicts: Judgements,
+    allowed: Sequence[str] = (),
 ) -> Evaluation:
-    """Score responses. decoding: how they were generated, None if unknown (they come from a file)."""
-    scores = score_responses(task, responses, verdicts.judgements)
+    """Score responses. decoding: how they were generated, None if unknown (they come from a file). allowed: see Coverage."""
+    replies = (verdicts.judgements, *verdicts.repeats)
+    scores = mean_scores([score_responses(task, responses, judgements) for judgements in replies])
     fields = signature_fields(suite, task, decoding, verdicts.fields)
+    if allowed:
+        fields["allowed"] = ",".join(sorted(set(allowed)))
     rows = results(suite, task, scores, signature(fields))
-    return Evaluation(suite, responses, scores, rows, coverage(task.items, scores, responses), fields)
+    covered = coverage(task.items, scores, responses, allowed)
+    said = notes(suite, task, scores, rows)
+    if verdicts.fields.get("judge_match") == "order":
+        said = ("the judge's replies carry no ids and were matched by order: are they on these responses?", *said)
+    return Evaluation(suite, responses, scores, rows, covered, fields, said)
 
 
 def run_settings(
@@ -78,19 +93,21 @@ def run_settings(
 
 
 def write_evaluation(
-    folder: RunFolder, settings: Mapping[str, Any], evaluation: Evaluation, served: Mapping[str, Any] | None = None
+    folder: RunFolder, settings: Mapping[str, Any], evaluation: Evaluation, servers: Mapping[str, Any] | None = None
 ) -> None:
-    """Write scores and results, and last the manifest. served: its fields about the server that answered, if any."""
+    """Write scores and results, and last the manifest. servers: its fields about the servers that answered or judged."""
     write_jsonl(folder.scores_path, evaluation.scores)
     write_json(folder.results_path, evaluation.results)
     folder.write_manifest(
         {
             "status": "complete" if evaluation.coverage.complete else "incomplete",
             "settings": settings,
-            **(served or {}),
+            **(servers or {}),
             "signature": evaluation.signature,
             "signature_fields": evaluation.fields,
             "coverage": evaluation.coverage,
+            "notes": evaluation.notes,
+            "files": {path.name: file_hash(path) for path in folder.scored_files()},
             "environment": environment(),
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         }

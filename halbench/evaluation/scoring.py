@@ -1,14 +1,16 @@
 """Responses -> scores -> results: counts per response, then every metric with its interval.
 
 A failure never becomes a score: items without an answer, a verdict or a readable reply are counted in `Coverage`. A run in
-which more than `TOLERATED` of the items lack a score is incomplete, and is reported as such.
+which more than `TOLERATED` of the items, and more than one, lack a score is incomplete, and is reported as such.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from halbench.evaluation.bounds import bounds, ends
 from halbench.evaluation.suite_contract import checked_score, value_at, with_joint_counts
 from halbench.statistics.clusters import bootstrap_draws, cluster_sums, count_names, estimate
 from halbench.statistics.intervals import interval
@@ -38,6 +40,28 @@ def _score(task: Task, item: Item, response: Response, judgement: Judgement | No
     return checked_score(task, item, response, judgement)
 
 
+def mean_scores(repeats: Sequence[Sequence[Score]]) -> list[Score]:
+    """One score for each response of which a judge gave several verdicts: the mean of the counts of those that can be scored.
+
+    So a share of answers is the mean of the judge's labels, not their majority: it estimates the same number whatever the
+    number of replies, while a majority moves every share below one half towards 0. Counts of an official script are the mean
+    over all replies, as it scores all of them.
+    """
+    return [_mean(scores) if len(scores) > 1 else scores[0] for scores in zip(*repeats, strict=True)]
+
+
+def _mean(replies: Sequence[Score]) -> Score:
+    scored = [score for score in replies if score.state == "scored"]
+    counts = {}
+    for name in count_names(replies):
+        of = replies if name.startswith("official_") or not scored else scored
+        counts[name] = math.fsum(score.counts.get(name, 0) for score in of) / len(of)
+    faults = [score.faults for score in scored if score.faults is not None]
+    first = (scored or replies)[0]
+    evidence = {**first.evidence, "replies": [score.counts if score.state == "scored" else None for score in replies]}
+    return replace(first, counts=counts, evidence=evidence, faults=math.fsum(faults) / len(faults) if faults else None)
+
+
 def reported_groups(suite: Suite, leaves: set[str]) -> dict[str, tuple[str, ...]]:
     """The groups to report: those whose item groups all have items. leaves: item groups with items."""
     return {name: members for name, members in suite.groups.items() if set(members) <= leaves}
@@ -61,24 +85,26 @@ def results(
         if not metrics:
             continue
         within = [score for score in scores if score.group in members]
-        items = sum(item.group in members for item in task.items)
+        items = [item for item in task.items if item.group in members]
+        limits = ends(task, within, items)
         scored = [score for score in within if score.state == "scored"]
         counts = cluster_sums(within, names)
         draws = bootstrap_draws(max(1, len(counts.clusters)), n_resamples, seed)
         # Official scripts also count what is unscored here, such as a reply without a readable rating.
         sums = {name: math.fsum(score.counts.get(name, 0) for score in within) for name in names}
         for metric in metrics:
-            bounds = interval(metric, counts, draws) if scored else None
+            spread = interval(metric, counts, draws) if scored else None
+            worst, best = bounds(metric, limits)
             rows.append(
                 Result(
                     suite=suite.name,
                     group=group,
                     metric=metric.name,
                     value=estimate(metric, counts) if scored else None,
-                    low=bounds.low if bounds else None,
-                    high=bounds.high if bounds else None,
+                    low=spread.low if spread else None,
+                    high=spread.high if spread else None,
                     n=len(scored),
-                    coverage=len({score.item for score in scored}) / items,
+                    coverage=len({score.item for score in scored}) / len(items),
                     better=metric.better,
                     unit=metric.unit,
                     official=_official(metric, sums, group) if task.official and names else None,
@@ -89,6 +115,8 @@ def results(
                     unread=metric.unread,
                     published=metric.published,
                     description=metric.description,
+                    worst=worst,
+                    best=best,
                 )
             )
     return rows

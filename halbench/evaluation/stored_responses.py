@@ -14,9 +14,10 @@ from halbench.evaluation.suite_contract import matched_ids
 from halbench.evaluation.suites import naming_damaged_data, open_task
 from halbench.files.records import file_hash, read_jsonl
 from halbench.folders.run import OLDEST_RESPONSES, RunFolder
-from halbench.responses.response_files import read_response_file, response_rows, responses_of
+from halbench.responses.response_files import TEXT_FIELDS, read_response_file, response_rows, responses_of
 from halbench.settings import parse_options
-from halbench.types import Decoding, Response, Suite, Task
+from halbench.terminal.progress import say
+from halbench.types import Decoding, Item, Response, ResponseRow, Suite, Task
 
 
 @dataclass(frozen=True)
@@ -39,35 +40,53 @@ def read_stored_responses(suite: Suite, assignments: Sequence[str], data: Data, 
     rows = read_response_file(source)
     with naming_damaged_data(suite, data), locating_errors(source):
         task = open_task(suite, data, options, rows)
-        responses = responses_of(rows, matched_ids(suite, task.items, rows))
+        ids = matched_ids(suite, task.items, rows)
+        refuse_questions(task.items, rows, ids)
+        responses = responses_of(rows, ids)
     return StoredResponses(
         options, task, responses, {"responses": source.name, "sha256": file_hash(source)}, None, None
     )
 
 
+def refuse_questions(items: Sequence[Item], rows: Sequence[ResponseRow], ids: Sequence[str]) -> None:
+    """Raise InputError for a file of questions: the first row whose text is its own question. A model that repeats a
+    question is not one, if the row has the question in another field and other rows have answers."""
+    prompts = {item.id: item.prompt.strip() for item in items}
+    repeated = [row for row, id in zip(rows, ids, strict=True) if row.text.strip() == prompts[id] != ""]
+    found = next((row for row in repeated if row.prompt is None or len(repeated) == len(rows)), None)
+    if found is not None:
+        raise InputError(
+            f"line {found.line}: the response is the question itself, {found.text.strip()[:60]!r}; is this the question "
+            f"file? Expected the model's answer in one of {', '.join(TEXT_FIELDS)}"
+        )
+
+
 def read_run(suite: Suite, assignments: Sequence[str], data: Data, folder: RunFolder) -> StoredResponses:
     """The responses of a run folder and all the items that it was run on, answered or not."""
-    run = folder.manifest(OLDEST_RESPONSES).get("settings")
+    manifest = folder.manifest(OLDEST_RESPONSES)
+    run, responses_file = manifest.settings, folder.responses_path
+    if responses_file.is_file() and manifest.files.get(responses_file.name) not in (None, file_hash(responses_file)):
+        say(f"{responses_file} has changed since it was scored; the numbers are those of its present content")
+    if run.suite.name != suite.name:
+        raise InputError(f"{folder.path} is a run of suite '{run.suite.name}', not of '{suite.name}'")
+    made_with = [f"{key}={value}" for key, value in run.suite.options.items()]
     try:
-        made_with, decoding, limit = run["suite"]["options"], run["decoding"], run["limit"]  # type: ignore[index]
-        items, model, name = run["items"], run["model"], str(run["suite"]["name"])  # type: ignore[index]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{folder.manifest_path}: its settings are incomplete ({error}); was it edited?") from error
-    if name != suite.name:
-        raise InputError(f"{folder.path} is a run of suite '{name}', not of '{suite.name}'")
-    options = parse_options(suite.options, [*(f"{key}={value}" for key, value in made_with.items()), *assignments])
+        parse_options(suite.options, made_with)
+    except InputError as error:
+        raise InputError(f"{folder.manifest_path}: settings: suite: options: {error}") from error
+    options = parse_options(suite.options, [*made_with, *assignments])
     rows = response_rows(read_jsonl(folder.responses_path, torn_tail=True), folder.responses_path)
-    if decoding:  # a model answered the suite's items; failed ones were repeated, and the last row counts
+    if run.decoding:  # a model answered the suite's items; failed ones were repeated, and the last row counts
         rows = list({row.id: row for row in rows}.values())
     with naming_damaged_data(suite, data), locating_errors(folder.responses_path):
-        task = open_task(suite, data, options, None if decoding else rows, limit)
+        task = open_task(suite, data, options, None if run.decoding else rows, run.limit)
         responses = responses_of(rows, matched_ids(suite, task.items, rows))
-    if items_identity(task.items) != items:
+    if items_identity(task.items) != run.items:
         raise InputError(
-            f"{folder.path} was made for the items {items}, but {suite.name} now has {items_identity(task.items)}: "
+            f"{folder.path} was made for the items {run.items}, but {suite.name} now has {items_identity(task.items)}: "
             "its data, its options or the responses have changed"
         )
-    return StoredResponses(options, task, responses, model, Decoding(**decoding) if decoding else None, limit)
+    return StoredResponses(options, task, responses, run.model, run.decoding, run.limit)
 
 
 @contextmanager

@@ -111,6 +111,8 @@ def check_task(suite: Suite, task: Task) -> None:
     plugins.check_call(task.score, None, None, None)
     if task.joint is not None:
         plugins.check_call(task.joint, [])
+    if task.extremes is not None:
+        plugins.check_call(task.extremes, None)
     taken = next((name for name in OUR_FIELDS if name in task.identity), None)
     if taken is not None:
         raise InputError(f"{where}: identity may not contain '{taken}', which halbench adds to the signature itself")

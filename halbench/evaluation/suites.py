@@ -38,11 +38,7 @@ def open_task(
 
 def suite_of_run(folder: RunFolder, file: str | None = None) -> Suite:
     """The suite of a run folder. file: see suite_by_name."""
-    try:
-        name = str(folder.manifest(OLDEST_RESPONSES)["settings"]["suite"]["name"])
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{folder.manifest_path}: its settings are incomplete ({error}); was it edited?") from error
-    return suite_by_name(name, file)
+    return suite_by_name(folder.manifest(OLDEST_RESPONSES).settings.suite.name, file)
 
 
 def suite_by_name(name: str, file: str | None = None) -> Suite:

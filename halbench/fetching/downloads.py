@@ -138,7 +138,10 @@ def download_all(urls: Mapping[str, str], folder: Path, downloader: Downloader) 
 
     failed = []
     with ThreadPoolExecutor(IMAGES_AT_ONCE) as pool, progress(f"images into {folder}", len(urls)) as steps:
-        for failure in pool.map(download, urls):
-            failed += [failure] if failure else []
-            steps.advance(note=f"{len(failed)} not available" if failed else "")
+        try:
+            for failure in pool.map(download, urls):
+                failed += [failure] if failure else []
+                steps.advance(note=f"{len(failed)} not available" if failed else "")
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # else an interruption would wait for all images
     return failed

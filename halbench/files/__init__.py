@@ -1,1 +1,1 @@
-"""Files: records as JSON, atomic writes, the user's cache."""
+"""Files: records as JSON, atomic writes and the signals that wait for them, the user's cache."""

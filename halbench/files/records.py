@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,7 +26,16 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a JSON value")
 
 
-DECODER = json.JSONDecoder(parse_constant=_refuse)
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names differ; Python would keep the last value of a name without a word."""
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"'{next(name for name in names if names.count(name) > 1)}' occurs twice in one object")
+    return named
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_named_once)
 
 
 def as_json(value: Any) -> Any:
@@ -53,7 +63,8 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str) -> Any:
-    """A strict JSON value. Raises ValueError for what is not JSON (NaN) or too deeply nested for Python."""
+    """A strict JSON value. Raises ValueError for what is not JSON (NaN), is too deeply nested for Python, or has a name twice
+    in one object."""
     try:
         return DECODER.decode(text)
     except RecursionError as error:
@@ -108,19 +119,27 @@ def read_jsonl(path: Path, torn_tail: bool = False) -> Iterator[tuple[int, dict[
         yield number, row
 
 
-def from_row(kind: type[T], row: Mapping[str, Any], where: str) -> T:
-    """A dataclass from one JSON object; unknown and missing fields are errors that name `where`."""
+def from_row(kind: type[T], row: Any, where: str, others: bool = False) -> T:
+    """A dataclass from one JSON object; unknown and missing fields, and values that do not fit, are errors that name `where`.
+    others: further fields are left out."""
     layout = _layout(cast(type, kind))
+    if not isinstance(row, dict):
+        raise InputError(f"{where}: expected the fields of {kind.__name__}, found {json.dumps(row)[:60]}")
+    if others:
+        row = {name: value for name, value in row.items() if name in layout.fits}
     if not layout.fits.keys() >= row.keys() >= layout.required:
         unknown = [f"unknown field '{name}'" for name in row if name not in layout.fits]
         missing = [f"missing field '{name}'" for name in layout.fits if name in layout.required - row.keys()]
         problem = [*unknown, *missing][0]
         raise InputError(f"{where}: {problem} for {kind.__name__} (fields: {', '.join(layout.fits)})")
     for name, value in row.items():
-        if not layout.fits[name](value):
+        if not (layout.fits[name](value) and layout.contents[name](value)):
             raise InputError(f"{where}: field '{name}' of {kind.__name__} cannot be {json.dumps(value)[:60]}")
-    tuples = {name: tuple(row[name]) for name in layout.tuples if name in row}
-    return kind(**{**row, **tuples})
+    converted: dict[str, Any] = {name: tuple(row[name]) for name in layout.tuples if name in row}
+    for name, inner in layout.nested.items():
+        if row.get(name) is not None:
+            converted[name] = from_row(inner, row[name], f"{where}: {name}", others)
+    return kind(**{**row, **converted})
 
 
 def misfit(instance: Any) -> str | None:
@@ -134,11 +153,14 @@ def misfit(instance: Any) -> str | None:
 
 @dataclass(frozen=True)
 class _Layout:
-    """A dataclass as JSON; worked out once per class, since files have hundreds of thousands of rows."""
+    """A dataclass as JSON; worked out once per class, since files have hundreds of thousands of rows. fits: of the value
+    itself; contents: of what is in it, for values from files. nested: fields that are dataclasses."""
 
     fits: Mapping[str, Callable[[Any], bool]]
+    contents: Mapping[str, Callable[[Any], bool]]
     required: frozenset[str]
     tuples: tuple[str, ...]
+    nested: Mapping[str, type]
 
 
 @cache
@@ -147,7 +169,36 @@ def _layout(kind: type) -> _Layout:
     fields = {f.name: f for f in dataclasses.fields(kind)}
     required = (name for name, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING)
     tuples = (name for name in fields if get_origin(types[name]) is tuple)
-    return _Layout({name: _fit(types[name]) for name in fields}, frozenset(required), tuple(tuples))
+    fits, contents = ({name: test(types[name]) for name in fields} for test in (_fit, _contents))
+    nested: dict[str, Any] = {
+        name: inner for name in fields for inner in _choices(types[name]) if dataclasses.is_dataclass(inner)
+    }
+    return _Layout(fits, contents, frozenset(required), tuple(tuples), nested)
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    """The types that a field allows."""
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+
+
+def _contents(kind: Any) -> Callable[[Any], bool]:
+    """The test whether a value that fits a field has fitting contents: numbers that a float can hold, members of the type."""
+    members = [get_args(choice) for choice in _choices(kind) if get_origin(choice) in (tuple, Mapping)]
+    if not members:
+        return _is_computable if {int, float} & {*_choices(kind)} else lambda value: True
+    member = next(one for one in reversed(members[0]) if one is not Ellipsis)
+    if member is Any:
+        return lambda value: True
+    fits = _fit(member)
+    return lambda value: (
+        value is None
+        or all(fits(one) and _is_computable(one) for one in (value.values() if isinstance(value, dict) else value))
+    )
+
+
+def _is_computable(value: Any) -> bool:
+    """False for 1e999 and 10**400, which are legal JSON."""
+    return not isinstance(value, int | float) or -sys.float_info.max <= value <= sys.float_info.max
 
 
 def _fit(kind: Any) -> Callable[[Any], bool]:
@@ -164,6 +215,8 @@ def _fit(kind: Any) -> Callable[[Any], bool]:
             (fits,) = choices
             return lambda value: (value is None and optional) or fits(value)
         return lambda value: (value is None and optional) or any(fits(value) for fits in choices)
+    if dataclasses.is_dataclass(kind):
+        return lambda value: isinstance(value, dict | cast(type, kind))
     if kind is int:
         return lambda value: isinstance(value, int) and not isinstance(value, bool)
     # dict first: isinstance on an abstract class takes ten times as long

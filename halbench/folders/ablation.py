@@ -8,12 +8,14 @@ truncated/run                    its answers without their last sentence
 cells/mdpo-lr0.0002-seed1/       training.yaml, training/, run/, and the output of both in training.log, run.log
 """
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from halbench.errors import InputError
-from halbench.files.records import read_json, write_json
+from halbench.files.records import from_row, read_json, write_json
 from halbench.folders.lock import lock_folder
 
 FORMAT = 1
@@ -21,6 +23,34 @@ ABLATION = "ablation.json"
 
 Role = Literal["base", "truncated", "cell", "run"]
 """What a run is to an ablation: one of its controls, a cell's run, or no part of it ("run")."""
+
+
+@dataclass(frozen=True)
+class PairsSettings:
+    """The pairs in ablation.json. source: their path, or how they are made. hash: None until they are."""
+
+    source: str | Mapping[str, Any]
+    hash: str | None = None
+
+
+@dataclass(frozen=True)
+class AblationSettings:
+    """The settings in ablation.json."""
+
+    model: Mapping[str, Any]
+    pairs: PairsSettings
+    suite: Mapping[str, Any]
+    limit: int | None
+
+
+@dataclass(frozen=True)
+class AblationFile:
+    """ablation.json as it is read: every field that something depends on, each of its type."""
+
+    format: int
+    status: str
+    settings: AblationSettings
+    cells: Mapping[str, Mapping[str, Any]]
 
 
 class AblationFolder:
@@ -49,11 +79,12 @@ class AblationFolder:
         return lock_folder(self.path, ABLATION)
 
     def record(self) -> dict[str, Any]:
-        """ablation.json. Raises InputError if it is of another format."""
+        """ablation.json. Raises InputError if it is damaged or of another format."""
         record = read_json(self.record_path)
         format = record.get("format") if isinstance(record, dict) else None
         if format != FORMAT:
             raise InputError(f"{self.record_path}: format {format}; this halbench reads format {FORMAT}")
+        from_row(AblationFile, record, str(self.record_path), others=True)
         return cast(dict[str, Any], record)
 
     def write_record(self, record: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from halbench.errors import InputError
+from halbench.files.writing import is_partial
 
 LOCK = ".lock"
 NOT_WRITABLE = (
@@ -19,6 +20,10 @@ NOT_WRITABLE = (
     errno.ENOENT,
     errno.ENOTDIR,
     errno.EISDIR,
+    errno.EFBIG,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EIO,
 )
 
 
@@ -29,8 +34,8 @@ def lock_folder(folder: Path, record: str) -> Iterator[None]:
     record: file that marks a folder as one of ours, such as "manifest.json". Raises InputError if another process holds
     the lock, if the folder holds other things than ours, or if it cannot be written or locked.
     """
-    is_new = not folder.exists()
     try:
+        is_new = not folder.exists()
         refuse_unrelated(folder, record)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -50,6 +55,8 @@ def lock_folder(folder: Path, record: str) -> Iterator[None]:
             "Choose an --out on another file system"
         ) from error
     try:
+        for left in filter(is_partial, folder.iterdir()):  # by a killed process: nobody else writes here now
+            left.unlink(missing_ok=True)
         yield
     finally:
         if is_new and [entry.name for entry in folder.iterdir()] == [LOCK]:  # failed before its first file
@@ -60,6 +67,11 @@ def lock_folder(folder: Path, record: str) -> Iterator[None]:
 
 
 def refuse_unrelated(folder: Path, record: str) -> None:
-    """Raise InputError if a folder is not empty and lacks our record."""
-    if not (folder / record).is_file() and folder.is_dir() and any(entry.name != LOCK for entry in folder.iterdir()):
+    """Raise InputError if a folder holds other things than ours and lacks our record."""
+    if not (folder / record).is_file() and folder.is_dir() and not all(map(is_leftover, folder.iterdir())):
         raise InputError(f"{folder} is not empty and has no {record}. Choose another --out")
+
+
+def is_leftover(entry: Path) -> bool:
+    """Whether a file is what a command leaves that was killed, or met a full disk, before its record was written."""
+    return entry.name == LOCK or is_partial(entry) or (entry.suffix == ".jsonl" and entry.stat().st_size == 0)

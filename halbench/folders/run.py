@@ -18,9 +18,20 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from halbench.errors import InputError
-from halbench.files.records import as_json, differing_fields, dumps, from_row, read_json, read_jsonl, write_json
+from halbench.files.interruption import uninterrupted
+from halbench.files.records import (
+    as_json,
+    differing_fields,
+    dumps,
+    file_hash,
+    from_row,
+    read_json,
+    read_jsonl,
+    write_json,
+)
 from halbench.folders.lock import lock_folder, refuse_unrelated
-from halbench.types import Judgement, Response, Score
+from halbench.folders.manifest import Manifest
+from halbench.types import Judgement, Response, Result, Score
 
 FORMAT = 2
 OLDEST_RESPONSES = 1
@@ -40,15 +51,41 @@ class RunFolder:
         self.scores_path = path / "scores.jsonl"
         self.results_path = path / "results.json"
 
-    def manifest(self, oldest: int = FORMAT) -> dict[str, Any]:
-        """The manifest. Raises InputError if it is missing or of another format. oldest: format that is accepted."""
+    def manifest(self, oldest: int = FORMAT) -> Manifest:
+        """The manifest. Raises InputError if it is missing, damaged or of another format. oldest: format that is accepted."""
+        return from_row(Manifest, self.manifest_row(oldest), str(self.manifest_path), others=True)
+
+    def scored_manifest(self) -> Manifest:
+        """The manifest of a scored run whose files are as they were scored."""
+        manifest = self.manifest()
+        again = f"halbench score --responses {self.path} --out DIR"
+        if manifest.status == "running":
+            raise InputError(f"{self.path}: not finished; repeat its command to resume it")
+        if manifest.status == "generated":
+            raise InputError(f"{self.path}: not scored yet ({manifest.status}); score it: {again}")
+        for name in ("signature", "signature_fields"):
+            if not getattr(manifest, name):
+                raise InputError(
+                    f"{self.manifest_path}: missing field '{name}' of a scored run; score it again: {again}"
+                )
+        for path in self.scored_files():
+            if file_hash(path) != manifest.files.get(path.name, file_hash(path)):
+                raise InputError(f"{path} has changed since the run was scored; score it again: {again}")
+        return manifest
+
+    def scored_files(self) -> list[Path]:
+        """The files that a score rests on, as far as they exist."""
+        return [path for path in (self.responses_path, self.scores_path, self.results_path) if path.is_file()]
+
+    def manifest_row(self, oldest: int = FORMAT) -> dict[str, Any]:
+        """The manifest as JSON."""
         if not self.manifest_path.is_file():
             raise InputError(f"{self.path}: no {MANIFEST}; expected a run folder made by halbench run or score --out")
         manifest = read_json(self.manifest_path)
         format = manifest.get("format") if isinstance(manifest, dict) else None
-        if isinstance(format, int) and oldest <= format <= FORMAT:
+        if type(format) is int and oldest <= format <= FORMAT:
             return cast(dict[str, Any], manifest)
-        if format in range(OLDEST_RESPONSES, oldest):
+        if type(format) is int and format in range(OLDEST_RESPONSES, oldest):
             raise InputError(
                 f"{self.path} was written by an earlier halbench (format {format}); score its responses again: "
                 f"halbench score --responses {self.path} --out DIR"
@@ -59,7 +96,7 @@ class RunFolder:
         """Create the folder for these settings, or check that it was created with the same ones."""
         settings = as_json(settings)  # as they come back from the file
         if self.manifest_path.is_file() and self.responses_path.is_file() and self.responses_path.stat().st_size:
-            recorded = self.manifest().get("settings")
+            recorded = self.manifest_row().get("settings")
             differences = differing_fields(recorded if isinstance(recorded, dict) else {}, settings)
             if differences:
                 raise InputError(
@@ -71,6 +108,13 @@ class RunFolder:
 
     def write_manifest(self, fields: Mapping[str, Any]) -> None:
         write_json(self.manifest_path, {"format": FORMAT, **fields})
+
+    def results(self) -> list[Result]:
+        """The rows of results.json."""
+        rows = read_json(self.results_path)
+        if not isinstance(rows, list) or not rows:
+            raise InputError(f"{self.results_path}: contains no results; score the run again")
+        return [from_row(Result, row, f"{self.results_path}: row {number}") for number, row in enumerate(rows, 1)]
 
     def lock(self) -> AbstractContextManager[None]:
         """Only one process at a time writes a run folder."""
@@ -94,15 +138,16 @@ class RunFolder:
 
 
 class RowWriter:
-    """Writes one row a line and flushes it, so that a kill loses at most the row in flight."""
+    """Writes one row a line and flushes it, so that a kill loses at most the row in flight, and SIGTERM none."""
 
     def __init__(self, file: Any) -> None:
         self.file = file
 
     def write(self, row: Any) -> None:
         try:
-            self.file.write(dumps(row) + "\n")
-            self.file.flush()
+            with uninterrupted():
+                self.file.write(dumps(row) + "\n")
+                self.file.flush()
         except OSError as error:
             raise InputError(
                 f"{self.file.name}: cannot be written ({error.strerror}); the rows before this one are kept"

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from halbench.errors import InputError
-from halbench.files.records import as_json, differing_fields, read_json, read_jsonl, write_json, write_jsonl
+from halbench.files.records import as_json, differing_fields, from_row, read_json, read_jsonl, write_json, write_jsonl
 from halbench.folders.lock import lock_folder
 
 FORMAT = 1
@@ -43,6 +43,70 @@ class TrainingRecord:
     result: str | None
 
 
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """The objective in training.json. file: of a user's own one, its hash."""
+
+    name: str
+    config: Mapping[str, Any]
+    file: str | None = None
+
+
+@dataclass(frozen=True)
+class RecipeSettings:
+    """The recipe in training.json, as far as halbench reads it by name."""
+
+    seed: int
+    learning_rate: float
+    order: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The settings in training.json."""
+
+    objective: ObjectiveSettings
+    recipe: RecipeSettings
+    model: str
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The data proof in training.json; see baselines/training/data_proof.py."""
+
+    pairs: str
+    used: int
+    dropped: tuple[str, ...]
+    unreadable: int
+    seed: int
+    order: tuple[str, ...]
+    views: Mapping[str, Mapping[str, Any]]
+    model: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class TrainingFile:
+    """training.json as it is read: every field that something depends on, each of its type."""
+
+    format: int
+    status: Literal["running", "complete"]
+    settings: TrainingSettings
+    identity: Identity | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    result: str | None = None
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """One row of log.jsonl: a step and numbers."""
+
+    step: int
+    values: Mapping[str, float]
+
+
 class TrainingFolder:
     """The files of one training."""
 
@@ -56,40 +120,38 @@ class TrainingFolder:
         return lock_folder(self.path, TRAINING)
 
     def record(self) -> dict[str, Any]:
-        """training.json. Raises InputError if it is missing or of another format."""
+        """training.json. Raises InputError if it is missing, damaged or of another format."""
         if not self.record_path.is_file():
             raise InputError(f"{self.path}: no {TRAINING}; expected a folder made by halbench train")
         record = read_json(self.record_path)
         format = record.get("format") if isinstance(record, dict) else None
         if format != FORMAT:
             raise InputError(f"{self.record_path}: format {format}; this halbench reads format {FORMAT}")
+        read = from_row(TrainingFile, record, str(self.record_path), others=True)
+        if read.status == "complete" and None in (read.identity, read.steps, read.seconds):
+            raise InputError(f"{self.record_path}: expected identity, steps and seconds of a complete training")
         return cast(dict[str, Any], record)
 
     def complete_record(self) -> TrainingRecord:
         """The record of a finished training. Raises InputError for any other."""
         record = self.record()
-        try:
-            if record["status"] != "complete":
-                raise InputError(f"{self.path}: training is not finished; repeat its command to resume")
-            recipe, objective = record["settings"]["recipe"], record["settings"]["objective"]
-            return TrainingRecord(
-                objective=objective["name"],
-                seed=recipe["seed"],
-                learning_rate=recipe["learning_rate"],
-                pairs_hash=record["identity"]["pairs"],
-                method={
-                    **{name: value for name, value in recipe.items() if name not in NOT_PART_OF_METHOD},
-                    **objective["config"],
-                    "file": objective.get("file"),
-                    "model": record["settings"]["model"],
-                    "dtype": record["settings"]["dtype"],
-                },
-                result=record.get("result"),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise InputError(
-                f"{self.record_path}: not the record of a training ({type(error).__name__}: {error}); was it edited?"
-            ) from error
+        if record["status"] != "complete":
+            raise InputError(f"{self.path}: training is not finished; repeat its command to resume")
+        recipe, objective = record["settings"]["recipe"], record["settings"]["objective"]
+        return TrainingRecord(
+            objective=objective["name"],
+            seed=recipe["seed"],
+            learning_rate=recipe["learning_rate"],
+            pairs_hash=record["identity"]["pairs"],
+            method={
+                **{name: value for name, value in recipe.items() if name not in NOT_PART_OF_METHOD},
+                **objective["config"],
+                "file": objective.get("file"),
+                "model": record["settings"]["model"],
+                "dtype": record["settings"]["dtype"],
+            },
+            result=record.get("result"),
+        )
 
     def is_complete(self) -> bool:
         """Whether a training was finished here."""
@@ -123,7 +185,12 @@ class TrainingFolder:
         """The rows of the log, one per step; [] if there is no log."""
         if not self.log_path.is_file():
             return []
-        return [row for _, row in read_jsonl(self.log_path, torn_tail=True)]
+        rows = []
+        for line, row in read_jsonl(self.log_path, torn_tail=True):
+            where = f"{self.log_path}:{line}"
+            from_row(LogRow, {"step": row.get("step"), "values": row}, where)
+            rows.append(row)
+        return rows
 
     def cut_log(self, step: int) -> None:
         """Cut the log back to the step from which training resumes."""

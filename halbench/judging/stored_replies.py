@@ -14,8 +14,8 @@ from halbench.files.records import from_row, read_json, read_jsonl
 from halbench.types import Judgement
 
 
-def read_judgement_file(path: Path, responses: Sequence[str]) -> dict[str, Judgement]:
-    """Item id -> its judgement. responses: item ids in the order of the response file, for files without ids."""
+def read_judgement_file(path: Path, responses: Sequence[str]) -> list[Judgement]:
+    """The replies in a file. responses: item ids in the order of the response file, for files without ids."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected stored replies of a judge")
     if path.suffix == ".jsonl":
@@ -25,17 +25,17 @@ def read_judgement_file(path: Path, responses: Sequence[str]) -> dict[str, Judge
             raise InputError(
                 f"{path}: judgement of item '{unknown.item}', which has no response. Is this another run's file?"
             )
-        return {row.item: row for row in rows}  # the last row of an item is its verdict
+        return rows
     completions = read_json(path)
     if not isinstance(completions, list) or len(completions) != len(responses):
         count = f"{len(completions)}" if isinstance(completions, list) else type(completions).__name__
         raise InputError(
             f"{path}: expected a list of {len(responses)} chat completions, one per response in the same order; found {count}"
         )
-    return {
-        item: _judgement(item, completion, f"{path}: completion {number}")
+    return [
+        _judgement(item, completion, f"{path}: completion {number}")
         for number, (item, completion) in enumerate(zip(responses, completions, strict=True), 1)
-    }
+    ]
 
 
 def _judgement(item: str, completion: Any, where: str) -> Judgement:

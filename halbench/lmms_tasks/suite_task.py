@@ -14,7 +14,6 @@ lmms-eval passes no options to a task, so they come from the environment:
 """
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -34,6 +33,7 @@ from halbench.judging.options import JudgeOptions, Judging, judge_options
 from halbench.lmms_tasks import METRICS
 from halbench.responses.failure_text import lmms_failure
 from halbench.settings import parse_arguments, parse_options
+from halbench.terminal.progress import say
 from halbench.types import Suite, Task
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ def documents(placeholder: "Dataset") -> "Dataset":
             f"Set HALBENCH_DATA, or see: halbench data status {suite}"
         )
     if missing := len(task.items) - len(answerable):
-        complain(f"{suite}: {missing} of {len(task.items)} items are skipped, because their images are missing")
+        say(f"{suite}: {missing} of {len(task.items)} items are skipped, because their images are missing")
     if task.judge and judge() is None:
-        complain(f"{suite}: no judge, so its metrics will be '{NO_SCORE}'; set HALBENCH_JUDGE=MODEL")
+        say(f"{suite}: no judge, so its metrics will be '{NO_SCORE}'; set HALBENCH_JUDGE=MODEL")
     return Dataset.from_list(
         [
             {"suite": suite, "item": item.id, "images": [str(path) for path in item.images], "question": item.prompt}
@@ -127,14 +127,16 @@ def evaluate(suite: str, rows: Sequence[str]) -> Evaluation | None:
                 Judging(options, prompt=Path(prompt) if options and prompt else None),
             )
         except InputError as error:
-            complain(
+            say(
                 f"{suite}: {error}. The answers are in lmms-eval's sample log (--log_samples), which halbench score reads"
             )
             return None
+    for note in evaluation.notes:
+        say(f"{suite}: {note}")
     complaint = evaluation.coverage.complaint()
     if complaint:
-        complain(f"{suite}: {'' if evaluation.coverage.complete else 'INCOMPLETE: '}{complaint}")
-    print(evaluation.signature, file=sys.stderr)
+        say(f"{suite}: {'' if evaluation.coverage.complete else 'INCOMPLETE: '}{complaint}")
+    say(evaluation.signature)
     return evaluation
 
 
@@ -187,10 +189,6 @@ def metric_list(suite: str) -> list[dict[str, Any]]:
         {"metric": full_name(group, metric.name), "aggregation": value, "higher_is_better": BETTER[metric.better]}
         for group, metric in grouped(load_suite(suite))
     ]
-
-
-def complain(line: str) -> None:
-    print(f"halbench: {line}", file=sys.stderr, flush=True)
 
 
 def __getattr__(name: str) -> list[dict[str, Any]]:

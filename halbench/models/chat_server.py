@@ -2,7 +2,7 @@
 
     async with ChatServer("judge", "gpt-4o", "https://api.openai.com/v1", ("OPENAI_API_KEY",), 4, 120.0) as server:
         await server.ask({"messages": [{"role": "user", "content": "Rate this."}], "temperature": 0})
-    -> Completion(text="Rating: 4", served_model="gpt-4o-2024-08-06", finish="stop", tokens=3, withheld=None)
+    -> Completion(text="Rating: 4", served_model="gpt-4o-2024-08-06", finish="stop", tokens=3, withheld=None, prompt_tokens=9)
 
 A failure that every further request would meet (the key or the model is refused, the account is empty) is an InputError
 at once. Any other is a Failure, whose `kind` says whether the request or the server is to blame. The key is read from the
@@ -22,17 +22,21 @@ from halbench.files.records import loads
 
 OPENAI_URL = "https://api.openai.com/v1"
 CONNECTION_TIMEOUT_S = 30.0  # of the first request, for the list of models
+SECRET = 8
+"""Characters from which a key is hidden in messages; shorter ones ("x", "EMPTY") are made up for local servers."""
 
 
 @dataclass(frozen=True)
 class Completion:
-    """A model's answer. tokens: as the server counts them. withheld: "refusal" or "content_filter" if it declined."""
+    """A model's answer. tokens, prompt_tokens: as the server counts them. withheld: "refusal" or "content_filter" if it
+    declined."""
 
     text: str
     served_model: str | None
     finish: str | None
     tokens: int | None
     withheld: str | None
+    prompt_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -198,7 +202,8 @@ class ChatServer:
 
     def public(self, message: str) -> str:
         """A message without the key, which some servers repeat in their errors."""
-        return message.replace(self.api_key, "***") if self.api_key else message
+        key = self.api_key or ""
+        return message.replace(key, "***") if len(key) >= SECRET else message
 
 
 def read_completion(text: str) -> Completion | Failure:
@@ -211,13 +216,14 @@ def read_completion(text: str) -> Completion | Failure:
         refusal, finish = choice["message"].get("refusal"), choice.get("finish_reason")
         content = refusal or choice["message"].get("content") or ""
         answer = content.encode("utf-8", "replace").decode()  # a lone surrogate is valid in JSON but not in a file
-        tokens = usage.get("completion_tokens")
+        counts = (usage.get(name) for name in ("completion_tokens", "prompt_tokens"))
+        tokens, prompt_tokens = (count if type(count) is int and count >= 0 else None for count in counts)
         if finish == "error":  # what gateways say when the engine behind them broke off
             raise ValueError(finish)
     except (ValueError, LookupError, TypeError, AttributeError):
         return Failure("failing", f"status 200 without a chat completion: {one_line(text)}")
     withheld = "refusal" if refusal else finish if finish == "content_filter" else None
-    return Completion(answer, served, finish, tokens if type(tokens) is int else None, withheld)
+    return Completion(answer, served, finish, tokens, withheld, prompt_tokens)
 
 
 def model_names(text: str) -> list[str]:

@@ -11,8 +11,14 @@ from halbench.types import Item
 
 
 def open_image(path: Path) -> Image.Image:
-    """An image as RGB, exactly as it is stored; EXIF rotation is not applied, as in the official scripts."""
+    """An image as RGB, exactly as it is stored; EXIF rotation is not applied, as in the official scripts. 16-bit grey is
+    scaled to 8 bits, which Pillow would clip to white. Raises ValueError if values have no known range (32 bits, floats).
+    """
     with Image.open(path) as file:
+        if file.mode in ("I", "F"):
+            raise ValueError("expected 8 or 16 bits per channel, found 32")
+        if file.mode.startswith("I;16"):
+            return file.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L").convert("RGB")
         return file.convert("RGB")
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from halbench.errors import InputError
 from halbench.responses.response_files import ID_FIELDS
@@ -45,7 +46,9 @@ def match_by_id_or_question(items: Sequence[Item], rows: Sequence[ResponseRow], 
 def _same_question(row: ResponseRow, item: Item, key: Callable[[str], str]) -> bool:
     """Whether a row's image and question, if it has them, are the item's; the question may have text appended."""
     same_image = row.image is None or any(_same_image(row.image, path, key) for path in item.images)
-    return same_image and (row.prompt is None or _question(row.prompt).startswith(_question(item.prompt)))
+    # lmms-eval asks AMBER's "Describe this image." without its full stop.
+    question = _question(item.prompt).removesuffix(".")
+    return same_image and (row.prompt is None or _question(row.prompt).startswith(question))
 
 
 def _same_image(name: str, path: Path, key: Callable[[str], str]) -> bool:
@@ -80,6 +83,23 @@ def match_by_question(items: Sequence[Item], rows: Sequence[ResponseRow]) -> lis
         ids = questions[longest]
         matches.append(ids.pop(0) if len(ids) > 1 else ids[0])
     return matches
+
+
+def match_by_order(
+    items: Sequence[Item], rows: Sequence[ResponseRow], agrees: Callable[[Item, ResponseRow], bool] = lambda *_: True
+) -> list[str] | None:
+    """Item id of each row by its place: its doc_id in an lmms-eval log, else its place in the file. None unless there is one
+    row per item, no row names an image, and every row's question is that of its item. agrees: a further test of a pair.
+    """
+    if len(rows) != len(items) or any(row.image is not None or row.prompt is None for row in rows):
+        return None
+    numbers: list[Any] = [row.extra.get("doc_id") for row in rows]
+    places = numbers if sorted(map(str, numbers)) == sorted(map(str, range(len(items)))) else range(len(rows))
+    matched = [items[int(place)] for place in places]
+    fits = all(
+        _same_question(row, item, image_key) and agrees(item, row) for row, item in zip(rows, matched, strict=True)
+    )
+    return [item.id for item in matched] if fits else None
 
 
 def images_of(item: Item) -> str:

@@ -4,7 +4,7 @@
     {"image_id": 226988, "caption": "..."}                             CHAIR (JSONL)
     {"question_id": 7, "text": "Yes", "prompt": "Is there ...?"}       LLaVA answer files, POPE (JSONL)
     [{"image_id": "df62", "question": "...", "model_answer": "..."}]   MMHal-Bench's template, filled in
-    {"doc_id": 0, "doc": {...}, "filtered_resps": ["Yes"]}             lmms-eval sample logs (JSONL)
+    {"doc_id": 0, "input": "Is there ...?", "filtered_resps": ["Yes"]} lmms-eval sample logs (JSONL), also with "doc": {...}
     index, image, question, prediction                                 VLMEvalKit tables (.xlsx .tsv .csv .json)
 
 The meaning of a field follows from its name alone and never from the suite, so a file is always read in the same way.
@@ -13,12 +13,14 @@ The meaning of a field follows from its name alone and never from the suite, so 
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from halbench.errors import InputError
+from halbench.errors import InputError, first_sentence
 from halbench.files.records import read_json, read_jsonl
-from halbench.responses.failure_text import failure_in_text
+from halbench.files.tables import read_table
+from halbench.responses.failure_text import failure_in_text, is_blank
 from halbench.types import Response, ResponseRow
 
 # The first field present is the response. "answer" comes late and "text" last: VLMEvalKit has the truth in "answer" next
@@ -34,12 +36,15 @@ TEXT_FIELDS = (
     "answer",
     "text",
 )
-PROMPT_FIELDS = ("question", "prompt", "query", "text")
+PROMPT_FIELDS = ("question", "prompt", "query", "text", "input")
 ID_FIELDS = ("item", "id", "question_id", "index")
 IMAGE_FIELDS = ("image_file", "image", "image_id", "image_path", "image_source", "image_src")
 
 # Fields of a row that have a field in Response; the others may be needed to find its item again.
-RESPONSE_FIELDS = {*TEXT_FIELDS, *ID_FIELDS, "tokens", "finish", "state", "error", "extra"}
+FINISH_FIELDS = ("finish", "finish_reason", "stop_reason")
+CUT = ("length", "max_tokens", "max_length", "max_new_tokens")
+"""What servers write into them for an answer that was cut off."""
+RESPONSE_FIELDS = {*TEXT_FIELDS, *ID_FIELDS, *FINISH_FIELDS, "tokens", "state", "error", "extra"}
 
 
 def read_response_file(path: Path) -> list[ResponseRow]:
@@ -77,30 +82,26 @@ def _rows_of_json(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
     return list(enumerate(value, 1))
 
 
-def _rows_of_table(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
+def _rows_of_workbook(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
     import pandas as pd
 
     try:
-        if path.suffix.lower() == ".xlsx":
-            frame = pd.read_excel(path, dtype=str, keep_default_na=False)
-        else:
-            frame = pd.read_csv(
-                path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False
-            )
+        frame = pd.read_excel(path, dtype=str, keep_default_na=False)
     except ImportError as error:
         raise InputError(f"{path}: reading .xlsx needs: pip install 'halbench[excel]'") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a readable table ({error})") from error
-    rows = [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-    return list(enumerate(rows, 2))
+    except (ValueError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a readable table ({first_sentence(error)})") from error
+    return [
+        (line, {str(key): value for key, value in row.items()}) for line, row in enumerate(frame.to_dict("records"), 2)
+    ]
 
 
 READERS: Mapping[str, Callable[[Path], Any]] = {
     ".jsonl": read_jsonl,
     ".json": _rows_of_json,
-    ".tsv": _rows_of_table,
-    ".csv": _rows_of_table,
-    ".xlsx": _rows_of_table,
+    ".tsv": partial(read_table, separator="\t", ids=(*ID_FIELDS, *IMAGE_FIELDS)),
+    ".csv": partial(read_table, separator=",", ids=(*ID_FIELDS, *IMAGE_FIELDS)),
+    ".xlsx": _rows_of_workbook,
 }
 
 
@@ -123,8 +124,12 @@ def _response_row(row: Mapping[str, Any], line: int, where: str) -> ResponseRow:
         )
     # A lone surrogate could not be written to a file again.
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    # An lmms-eval log has the question's own fields under "doc"; its id is a better key than the row's number.
+    # An lmms-eval log has the question's own fields under "doc", and its id is a better key than the row's number; a log
+    # without "doc" has ids only in what the task kept for its metrics: "coco_cap_chair_i": {"image_id": 42, ...}.
     question = row["doc"] if isinstance(row.get("doc"), dict) else row
+    if "doc_id" in row and question is row:
+        kept: Mapping[str, Any] = next((value for value in row.values() if isinstance(value, dict)), {})
+        question = {**{name: kept[name] for name in (*ID_FIELDS, *IMAGE_FIELDS) if name in kept}, **row}
     if text_field == "answer" and "text" in row:
         raise InputError(
             f"{where}: the row has both 'answer' and 'text'; rename the one with the model's response to 'response'"
@@ -157,19 +162,37 @@ def responses_of(rows: Sequence[ResponseRow], ids: Sequence[str]) -> list[Respon
     text, have the state "error"."""
     responses = []
     for row, item in zip(rows, ids, strict=True):
-        error = str(row.extra.get("error")) if row.extra.get("state") == "error" else failure_in_text(row.text)
+        error = reported_error(row)
+        if row.extra.get("state") in (None, ""):  # a run folder's rows have one, given when they were generated
+            error = error or failure_in_text(row.text)
         responses.append(
             Response(
                 item=item,
                 text=row.text,
                 tokens=row.extra.get("tokens") if isinstance(row.extra.get("tokens"), int) else None,
-                state="error" if error else "ok" if row.text.strip() else "empty",
+                state="error" if error else "empty" if is_blank(row.text) else "ok",
                 error=error,
-                finish=row.extra.get("finish") if isinstance(row.extra.get("finish"), str) else None,
+                finish=reported_finish(row),
                 extra=other_fields(row),
             )
         )
     return responses
+
+
+def reported_error(row: ResponseRow) -> str | None:
+    """The failure that a row reports, in a field of its own."""
+    state, error = row.extra.get("state"), row.extra.get("error")
+    if state in (None, "", "ok", "empty"):
+        return str(error) if error else None
+    if state in ("error", "failed"):
+        return str(error or state)
+    raise InputError(f"line {row.line}: unknown state {json.dumps(state)[:60]}; expected ok, empty or error")
+
+
+def reported_finish(row: ResponseRow) -> str | None:
+    """ "length" for an answer cut off at the token limit, "stop" for one that ended; None if the row does not say."""
+    value = next((row.extra[name] for name in FINISH_FIELDS if isinstance(row.extra.get(name), str)), None)
+    return "length" if value is not None and value.lower() in CUT else value
 
 
 def other_fields(row: ResponseRow) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from halbench.data.datasets import Data
 from halbench.errors import InputError
-from halbench.evaluation.choice import SUITES, SuiteChoice
+from halbench.evaluation.choice import NOTHING_ALLOWED, SUITES, Acceptance, SuiteChoice
 from halbench.evaluation.evaluate import (
     Evaluation,
     default_folder,
@@ -22,7 +22,7 @@ from halbench.evaluation.evaluate import (
 from halbench.evaluation.suites import load_suite, naming_damaged_data, open_task
 from halbench.folders.run import RunFolder
 from halbench.judging.judge import open_server
-from halbench.judging.judgements import check_judging, find_judgements
+from halbench.judging.judgements import check_judging, describe_requests, find_judgements
 from halbench.judging.options import Judging
 from halbench.running.generation import generate, latest
 from halbench.running.opening import model_identity, open_backend
@@ -32,6 +32,8 @@ from halbench.settings import parse_options
 from halbench.types import DECODING, BackendOptions, Decoding, Response, Suite, Task
 
 GIVEN = "--gen-kwargs (generation= in Python)"
+ASSUMED_WORDS = 80
+"""Length of an answer that is not there yet, for the price of judging it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,11 @@ def generate_run(plan: Plan, choice: SuiteChoice, backend: BackendOptions) -> Ge
 
 
 def run(
-    plan: Plan, choice: SuiteChoice, backend: BackendOptions, judging: Judging
+    plan: Plan,
+    choice: SuiteChoice,
+    backend: BackendOptions,
+    judging: Judging,
+    acceptance: Acceptance = NOTHING_ALLOWED,
 ) -> tuple[Evaluation, RunFolder] | None:
     """Generate, judge and score. None on all but the first of several ranks, which only generate."""
     opened = open_plan(plan, choice)
@@ -80,9 +86,29 @@ def run(
             return None
         verdicts = find_judgements(judging, task, generated.responses, folder)
         with naming_damaged_data(suite, opened.data):
-            evaluation = evaluate(suite, task, generated.responses, generated.decoding, verdicts)
-        write_evaluation(folder, generated.settings, evaluation, served_models(generated.responses))
+            evaluation = evaluate(suite, task, generated.responses, generated.decoding, verdicts, acceptance.allow)
+        write_evaluation(
+            folder, generated.settings, evaluation, {**served_models(generated.responses), **verdicts.record}
+        )
     return evaluation, folder
+
+
+def describe_run(plan: Plan, choice: SuiteChoice, judging: Judging) -> str:
+    """What `run` would generate and ask a judge, in one line; the model is not opened, and nothing is asked or written."""
+    opened = open_plan(plan, choice)
+    task = opened.task
+    check_judging(opened.suite, opened.options, task, judging)
+    folder = RunFolder(plan.out or default_folder(plan.model, opened.suite))
+    rows = latest(folder.read(Response, folder.responses_path))
+    done = {id: row for id, row in rows.items() if row.state != "error"}
+    text = f"{sum(item.id not in done for item in task.items):,} of {len(task.items):,} answers to generate"
+    if judging.judge is None:
+        return f"{text}; no judge is asked"
+    stand_in = " ".join(["word"] * ASSUMED_WORDS)
+    responses = [done.get(item.id, Response(item.id, stand_in)) for item in task.items]
+    if len(done) < len(task.items):
+        text += f" (of {ASSUMED_WORDS} words, it is assumed)"
+    return f"{text}; {describe_requests(task, responses, judging.judge, judging.prompt, folder)}"
 
 
 def open_plan(plan: Plan, choice: SuiteChoice) -> SuiteTask:

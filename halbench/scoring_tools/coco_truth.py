@@ -172,8 +172,11 @@ def _read_captions(
     # Spawned, not forked: a fork would copy the locks of the caller's threads (a progress bar has one).
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, _open_worker, (mode, vocabulary, data)) as pool:
-        for batch, named in zip(batches, pool.map(_objects_in_worker, batches), strict=True):
-            yield named, len(batch)
+        try:
+            for batch, named in zip(batches, pool.map(_objects_in_worker, batches), strict=True):
+                yield named, len(batch)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # else an interruption would wait for all batches
 
 
 _worker: dict[str, Any] = {}

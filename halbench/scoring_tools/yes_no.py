@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from halbench.scoring_tools.ratios import divide, ratio_metric
-from halbench.types import Metric
+from halbench.types import Extremes, Metric
 
 Answer = Literal["yes", "no"]
 
@@ -18,10 +18,20 @@ def read_strict(text: str) -> Answer | None:
     return "yes" if text == "Yes" else "no" if text == "No" else None
 
 
+NO_ANSWER = re.compile(r"\bno (image|picture|photo|response|answer|idea|output|text|data|information)\b")
+""" "No image was provided.", "I have no idea": the word no, and no answer."""
+BOTH = re.compile(r"\b(yes|no) ?(/|,? or|,? and|,) ?(yes|no)\b")
+
+
 def read_lenient(text: str) -> Answer | None:
-    """ "yes" or "no" as the first word, else the only one of the two in the first sentence; None if neither applies."""
-    words = re.findall(r"[a-z']+", re.split(r"[.!?\n]", text.strip(" \n\t.!?*\"'`"), maxsplit=1)[0].lower())
+    """ "yes" or "no" as the first word, else the only one of the two in the first sentence; None if neither applies, if both
+    are offered ("yes/no"), or if the sentence is about a missing answer ("no image was provided")."""
+    sentence = re.split(r"[.!?\n]", text.strip(" \n\t.!?*\"'`"), maxsplit=1)[0].lower()
+    words = re.findall(r"[a-z']+", sentence)
     answers = [word for word in words if word in ("yes", "no")]
+    offered = BOTH.search(sentence)
+    if NO_ANSWER.search(sentence) or (offered and offered[1] != offered[3]):
+        return None
     if answers and (words[0] == answers[0] or len(set(answers)) == 1):
         return "yes" if answers[0] == "yes" else "no"
     return None
@@ -52,6 +62,19 @@ def count_answer(truth: Answer, answer: Answer | None, positive: Answer) -> dict
     }
 
 
+def count_both(truth: Answer, ours: Answer | None, authors: Answer | None, positive: Answer) -> dict[str, float]:
+    """count_answer by our reading, and official_correct and so on by the authors'."""
+    official = count_answer(truth, authors, positive)
+    names = ("correct", "answered_positive", "correct_positive")
+    return count_answer(truth, ours, positive) | {f"official_{name}": official[name] for name in names}
+
+
+def extremes(truth: Answer, positive: Answer) -> Extremes:
+    """The counts of a right answer, and those of a wrong one that could not be read either."""
+    wrong: Answer = "no" if truth == "yes" else "yes"
+    return Extremes(count_answer(truth, truth, positive), {**count_answer(truth, wrong, positive), "unread": 1})
+
+
 def f1(counts: Mapping[str, Any], prefix: str = "") -> Any:
     """Harmonic mean of precision and recall, from unrounded counts."""
     return divide(
@@ -75,6 +98,7 @@ def metrics(
             official=official.get("accuracy"),
             main=main,
             published="accuracy",
+            chance=0.5,
             description="share of questions answered correctly",
         ),
         ratio_metric(

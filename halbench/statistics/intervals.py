@@ -45,16 +45,17 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> tuple[float, flo
 def interval(metric: Metric, counts: ClusterCounts, resamples: Resamples, level: float = LEVEL) -> Interval | None:
     """Confidence interval over images; None if the value is undefined or its spread is unknown.
 
-    One binary item per image: Wilson. Otherwise the bootstrap over images on summed counts (`_bca`). If all replicates are
-    equal (no hallucination anywhere, only one image), resampling would claim certainty: a fraction then gets the Wilson
-    interval that counts each image as one observation, as if all items of an image were right or wrong together; 0 of n
-    images gives an upper bound of about 3.8 / n. A rating or length without variation gets no interval.
+    A fraction of one binary item per image: Wilson. Otherwise the bootstrap over images on summed counts (`_bca`). If all
+    replicates are equal (no hallucination anywhere, only one image), resampling would claim certainty: a fraction then gets
+    the Wilson interval that counts each image as one observation, as if all items of an image were right or wrong together;
+    0 of n images gives an upper bound of about 3.8 / n. A rating or length without variation gets no interval.
     """
     value = estimate(metric, counts)
     if value is None:
         return None
     numerator, denominator = ratio_columns(metric, counts)
-    if is_binary(numerator) and is_binary(denominator) and np.all(numerator <= denominator):
+    proportion = metric.unit == "fraction" and is_binary(numerator) and is_binary(denominator)
+    if proportion and np.all(numerator <= denominator):
         return Interval(*wilson(numerator.sum(), denominator.sum(), level), "wilson")
     replicates = evaluate(metric, counts.names, resampled(counts, resamples))
     if varies(replicates):

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from halbench.data.datasets import Data
 from halbench.files.records import content_hash, read_json
-from halbench.responses.matching import match_by_id_or_question
+from halbench.responses.matching import match_by_id_or_question, match_by_order
 from halbench.scoring_tools import yes_no
 from halbench.scoring_tools.language import Language, open_language
 from halbench.scoring_tools.ratios import (
@@ -28,7 +28,7 @@ from halbench.scoring_tools.ratios import (
     ratio_metric,
 )
 from halbench.scoring_tools.word_similarity import SIMILARITY, table_similarity
-from halbench.types import Decoding, Item, Judgement, Metric, Response, ResponseRow, Score, Suite, Task
+from halbench.types import Decoding, Extremes, Item, Judgement, Metric, Response, ResponseRow, Score, Suite, Task
 
 GROUP_OF_TYPE = {
     "generative": "generative",
@@ -55,12 +55,12 @@ PARTS = {
 @dataclass(frozen=True)
 class Options:
     """similarity: which other words match an annotated one: none ("exact"), similar ones by "spacy" (en_core_web_lg, as in
-    the official script; computed once and cached) or by a table FILE. answers: the official reading of Yes and No
-    ("strict"), or ours. part: which of the authors' query files; "auto" is all, or those that a response file answers.
+    the official script; computed once and cached) or by a table FILE. answers: how `value` reads
+    Yes and No, by our rule ("lenient") or by the official one ("strict"), which the official column always follows. part: which of the authors' query files; "auto" is all, or those that a response file answers.
     """
 
     similarity: str = "exact"
-    answers: Literal["strict", "lenient"] = "strict"
+    answers: Literal["lenient", "strict"] = "lenient"
     part: Literal["auto", "all", "generative", "discriminative", "existence", "attribute", "relation"] = "auto"
 
 
@@ -133,7 +133,7 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
             return score_description(item, nouns, len(response.text.split()), *truths[item.id], lexicon)
         return score_question(item, response.text, read)
 
-    return Task(items, score, identity, official=options.answers == "strict")
+    return Task(items, score, identity, extremes=extremes)
 
 
 def read_items(data: Data, part: str, rows: Sequence[ResponseRow] | None) -> list[Item]:
@@ -224,17 +224,45 @@ def score_description(
 
 
 def score_question(item: Item, text: str, read: Callable[[str], yes_no.Answer | None]) -> Score:
-    """Counts of one yes/no answer; "No" is the positive class."""
+    """Counts of one yes/no answer; "No" is the positive class. unread: neither yes nor no; unread_by_authors: nor exactly
+    the word that their script expects."""
     truth: yes_no.Answer = "yes" if item.truth == "yes" else "no"
-    answer = read(text)
-    counts = yes_no.count_answer(truth, answer, positive="no")
-    counts["unreadable"] = answer is None and yes_no.read_lenient(text) is None
-    return Score.of(item, counts, {"truth": truth, "answer": answer}, faults=truth != answer)
+    answer, official = read(text), yes_no.read_strict(text)
+    counts = yes_no.count_both(truth, answer, official, positive="no")
+    counts |= {"unread": yes_no.read_lenient(text) is None, "unread_by_authors": official is None}
+    evidence = {"truth": truth, "answer": answer, "official_answer": official}
+    return Score.of(item, counts, evidence, faults=truth != answer)
+
+
+def extremes(item: Item) -> Extremes:
+    """What an answer can count at best and at worst; the number of nouns has no limit."""
+    if item.group != "generative":
+        right_or_wrong = yes_no.extremes("yes" if item.truth == "yes" else "no", positive="no")
+        return Extremes(
+            {**right_or_wrong.best, "unread_by_authors": 0}, {**right_or_wrong.worst, "unread_by_authors": 1}
+        )
+    truth, hallu = len(item.truth["truth"]), len(item.truth["hallu"])
+    slots = {"descriptions": 1, "truth_slots": truth, "hallu_slots": hallu}
+    return Extremes(
+        {**slots, "descriptions_hallucinated": 0, "truth_covered": truth, "hallu_named": 0},
+        {**slots, "descriptions_hallucinated": 1, "truth_covered": 0, "hallu_named": hallu},
+    )
 
 
 def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
-    """Rows by AMBER's id, or by image and question if the ids are another harness's."""
+    """Rows by AMBER's id, or by image and question if the ids are another harness's. lmms-eval's log of amber_g has neither
+    id nor image: its rows are the descriptions in their order."""
+    if rows and rows[0].id is None and rows[0].image is None:
+        described = [item for item in items if item.group == "generative"]
+        by_order = match_by_order(described, rows, lambda item, row: _same_truth(item, row.extra.get("target")))
+        if by_order is not None:
+            return by_order
     return match_by_id_or_question(items, rows, "amber has ids 1..15220")
+
+
+def _same_truth(item: Item, target: object) -> bool:
+    """Whether the truth in an lmms-eval log ("['sky', 'forest']"), if there is one, is the item's."""
+    return not isinstance(target, str) or all(word in target for word in item.truth["truth"])
 
 
 # What inference.py prints. It starts every denominator at 0.001 and rounds percent to one decimal; F1 comes from the
@@ -249,8 +277,8 @@ def _hal_printed(counts: Mapping[str, float], group: str) -> float:
 
 
 def _f1_printed(counts: Mapping[str, float], group: str) -> float:
-    precision = _printed("correct_positive", "answered_positive")(counts, group) / 100
-    recall = _printed("correct_positive", "truth_positive")(counts, group) / 100
+    precision = _printed("official_correct_positive", "official_answered_positive")(counts, group) / 100
+    recall = _printed("official_correct_positive", "truth_positive")(counts, group) / 100
     return round(2 * precision * recall / (precision + recall + (0.001 if group == "existence" else 0.0001)) * 100, 1)
 
 
@@ -315,15 +343,15 @@ SUITE = Suite(
         *yes_no.metrics(
             QUESTION_GROUPS,
             official={
-                "accuracy": _printed("correct", "questions"),
-                "precision": _printed("correct_positive", "answered_positive"),
-                "recall": _printed("correct_positive", "truth_positive"),
+                "accuracy": _printed("official_correct", "questions"),
+                "precision": _printed("official_correct_positive", "official_answered_positive"),
+                "recall": _printed("official_correct_positive", "truth_positive"),
                 "f1": _f1_printed,
             },
             main=("discriminative",),
         ),
         yes_no.unread_metric(QUESTION_GROUPS),
-        yes_no.unread_metric(QUESTION_GROUPS, "unreadable"),
+        yes_no.unread_metric(QUESTION_GROUPS, "unread_by_authors"),
         Metric(
             "amber_score",
             _amber_score,

@@ -33,7 +33,7 @@ from halbench.scoring_tools.ratios import (
     named_share,
     percent_printed,
 )
-from halbench.types import Decoding, Item, Judgement, Response, ResponseRow, Score, Suite, Task
+from halbench.types import Decoding, Extremes, Item, Judgement, Response, ResponseRow, Score, Suite, Task
 
 # OPERA's prompt, used by later papers that report CHAIR on COCO.
 PROMPT = "Please describe this image in detail."
@@ -44,7 +44,8 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 class Options:
     """captions: how words get their base form. truth: which of the two public builds of the COCO objects is used.
 
-    images: a folder of images or a text file of COCO ids or file names, instead of the default sample of 500.
+    images: a folder of images or a text file of COCO ids or file names, instead of the default sample of 500. A response
+    file's own images are the list if one of them is not in that sample; if all are, those without a caption are missing.
     """
 
     captions: Literal["wordnet", "pattern"] = "wordnet"
@@ -57,12 +58,21 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
     synonyms = data.file("chair/synonyms.txt")
     vocabulary = open_vocabulary(synonyms)
     truth = read_coco_truth(data.file(f"chair/coco2014_objects_{options.truth}.json.gz"))
+    note = ""
     if options.images:
         images = listed_images(Path(options.images), data)
-    elif rows is not None:
-        images = {key: data.image_folder("chair") / coco_file(key) for key in {_image_of(row) for row in rows}}
     else:
-        images = default_sample(data)
+        images = sample = default_sample(data)
+        captioned = sample.keys() if rows is None else {_image_of(row) for row in rows}
+        if not captioned <= sample.keys():
+            images = {key: data.image_folder("chair") / coco_file(key) for key in captioned}
+            if known := len(captioned & sample.keys()):
+                note = f"{known} of these {len(captioned)} images are among the {len(sample)} of OPERA's sample, the others are not"
+        elif len(captioned) < len(sample):
+            note = (
+                f"captions of {len(captioned)} of the {len(sample)} images of OPERA's sample; to score these alone, list them: "
+                "--set images=FILE"
+            )
     items = []
     for key, path in sorted(images.items(), key=lambda entry: entry[0].zfill(12)):  # the same order for any file
         if key not in truth:
@@ -83,7 +93,7 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
     }
     if options.captions == "pattern":
         identity["pattern"] = "textblob"
-    return Task(items, score, identity)
+    return Task(items, score, identity, note=note, extremes=extremes)
 
 
 def score_caption(item: Item, words: Sequence[str], vocabulary: Vocabulary) -> Score:
@@ -103,6 +113,15 @@ def score_caption(item: Item, words: Sequence[str], vocabulary: Vocabulary) -> S
     }
     evidence = {"mentions": mentions, "hallucinated": hallucinated, "truth": item.truth}
     return Score.of(item, counts, evidence, faults=len(hallucinated))
+
+
+def extremes(item: Item) -> Extremes:
+    """What a caption can count at best and at worst; the number of mentions has no limit."""
+    captions = {"captions": 1, "truth_objects": len(item.truth)}
+    return Extremes(
+        {**captions, "captions_hallucinated": 0, "truth_named": len(item.truth)},
+        {**captions, "captions_hallucinated": 1, "truth_named": 0},
+    )
 
 
 def default_sample(data: Data) -> dict[str, Path]:

@@ -15,11 +15,26 @@ from halbench.errors import InputError
 from halbench.files.records import read_json
 from halbench.responses.matching import image_key
 from halbench.scoring_tools.ratios import ratio_metric
-from halbench.types import Decoding, Item, Judgement, JudgeQuestion, Response, ResponseRow, Score, Suite, Task
+from halbench.types import (
+    Decoding,
+    Extremes,
+    Item,
+    Judgement,
+    JudgeQuestion,
+    Response,
+    ResponseRow,
+    Score,
+    Suite,
+    Task,
+)
 
 TYPES = ("attribute", "adversarial", "comparison", "counting", "relation", "environment", "holistic", "other")
 ACCEPTABLE = 3
 """Rating below which an answer hallucinates."""
+EXTREMES = Extremes(
+    best={"rated": 1, "rating": 6, "hallucinated": 0, "informative": 1},
+    worst={"rated": 1, "rating": 0, "hallucinated": 1, "informative": 0},
+)
 
 
 @dataclass(frozen=True)
@@ -40,8 +55,8 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
         )
         for index, record in enumerate(records)
     ]
-    question = JudgeQuestion("mmhal_judge", "user", judge_values, lambda reply: read_rating(reply) is not None)
-    return Task(items, score, {}, judge=question)
+    question = JudgeQuestion("mmhal_judge", "user", judge_values, lambda reply, values: read_rating(reply) is not None)
+    return Task(items, score, {}, judge=question, extremes=lambda item: EXTREMES)
 
 
 def judge_values(item: Item, response: Response) -> Mapping[str, str]:
@@ -90,17 +105,43 @@ def official_rating(reply: str) -> int | None:
     return ratings[0] if len(ratings) == 1 else None
 
 
+QUOTED = re.compile(r'"[^"\n]*"|(?<!\w)\'[^\'\n]*\'(?!\w)|“[^”\n]*”|„[^“\n]*“|«[^»\n]*»|^\s*>.*$', re.MULTILINE)
+THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
+RATING = re.compile(r"\brating\s*(?:[:=]|-(?=\s))?\s*(-?\d+(?:[.,]\d+)?)([^\n]{0,12})")
+MORE = re.compile(
+    r"\s*(?:(?:/|out of)\s*(?!6\b)-?\d|(?:,|[-–—~]+>?|to|or|and|through|up to)\s*-?\d|would\b|is (?:wrong|not))"
+)
+"""What makes a number no rating: a range, a list, another scale, a condition."""
+
+
+STARTS = re.compile(r"[^\w>]*rating\b", re.IGNORECASE)
+
+
 def read_rating(reply: str) -> int | None:
-    """The rating 0..6 at the end of a reply: the number after the word "rating" in the last line that has one; markdown and
-    spacing are ignored. None if there is none, if it is not a whole number from 0 to 6, or if that line has several.
+    """The one rating 0..6 in a reply: the number after the word "rating"; markdown and spacing are ignored, and so are
+    thoughts. An answer may hold a rating of its own, which a judge may quote: among different ones only that at the beginning
+    of a line counts, if no other line begins with one and the rest is in quotation marks. None if there is none, if there are
+    different ones, or if it is a range ("2-5", "1 or 5"), on another scale or no whole number from 0 to 6.
     """
-    for line in reversed(reply.splitlines()):
-        plain = re.sub(r"[*_`#\[\]()]", "", line).lower()
-        numbers = set(re.findall(r"\brating\s*[:=\-]?\s*(-?\d+(?:[.,]\d+)?)", plain))
-        if numbers:
-            rating = numbers.pop()
-            return int(rating) if not numbers and re.fullmatch("[0-6]", rating) else None
-    return None
+    reply = THOUGHTS.sub("", reply)
+    everywhere, unquoted = (ratings_in(text) for text in (reply, QUOTED.sub("", reply)))
+    if len({number for number, _ in everywhere}) > 1:
+        leading = [rating for line in reply.splitlines() for rating in ratings_in(line) if STARTS.match(line)]
+        everywhere = unquoted if unquoted == leading else []
+    elif not unquoted:
+        everywhere = []
+    numbers = {number for number, _ in everywhere}
+    number = numbers.pop() if len(numbers) == 1 else ""
+    return (
+        int(number)
+        if re.fullmatch("[0-6]", number) and not any(map(MORE.match, (after for _, after in everywhere)))
+        else None
+    )
+
+
+def ratings_in(text: str) -> list[tuple[str, str]]:
+    """(number, what follows it) after each "rating" in a text."""
+    return RATING.findall(re.sub(r"[*_`#\[\]()]", "", text).lower())
 
 
 def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
@@ -140,7 +181,7 @@ GROUPS = ("all", *TYPES)
 
 SUITE = Suite(
     name="mmhal",
-    version="1",
+    version="2",
     title="MMHal-Bench",
     options=Options,
     decoding=Decoding(max_new_tokens=1024),  # LLaVA-RLHF's model_vqa_mmhal.py

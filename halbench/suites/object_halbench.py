@@ -5,12 +5,15 @@
   stored  such lists from a response file, field "extract_objs" (a list of strings)
   words   the words of the answer, without an LLM: another metric, which some authors report
 Papers print `response_hall` (hallucinated / answers that name a COCO object) and `object_hall`.
+
+A judge may list what the answer does not say. Such names are counted as `not_in_answer`; a judge's list with more of them than
+FOREIGN_LIMIT is a failed extraction, which is asked again and never scored. Stored lists are scored as they are, like officially.
 Source: RLHF-V/RLHF-V eval/eval_gpt_obj_halbench.py and summarize_gpt_obj_halbench_review.py.
 """
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -22,10 +25,13 @@ from halbench.responses.matching import image_key
 from halbench.scoring_tools.coco_objects import (
     PENN_TO_WORDNET,
     Mention,
+    Vocabulary,
     caption_words,
     categorised,
+    mentions,
     merge_two_words,
     open_vocabulary,
+    pattern_singular,
 )
 from halbench.scoring_tools.coco_truth import read_coco_truth
 from halbench.scoring_tools.language import Language, open_language
@@ -35,8 +41,14 @@ from halbench.scoring_tools.ratios import (
     length,
     named_share,
     percent_printed,
+    ratio_metric,
 )
-from halbench.types import Decoding, Item, Judgement, JudgeQuestion, Response, ResponseRow, Score, Suite, Task
+from halbench.types import Decoding, Extremes, Item, Judgement, JudgeQuestion, Response, ResponseRow, Score, Suite, Task
+
+FOREIGN_LIMIT = 0.5
+"""Share of a judge's list that may be missing in the answer."""
+FOUND = 2
+"""COCO objects that we find in an answer from which an empty list is not believed."""
 
 # (token, tag, lemma) of each token of a phrase.
 Tagger = Callable[[str], list[tuple[str, str, str]]]
@@ -71,6 +83,8 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
     tagger: Tagger | None = None
     if options.extraction != "words":
         tagger, identity["lemmas"] = TAGGERS[options.lemmas](language)
+    if options.extraction == "judge":
+        identity["foreign_limit"] = f"{FOREIGN_LIMIT:g}"
 
     def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
         text = response.text.replace("Assistant:", "").strip()  # as the official reader does
@@ -81,16 +95,32 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
             if objects is None:
                 reason = missing_list(options.extraction, judgement)
                 return Score.of(item, {}, state="unscored", error=f"no object list: {reason}")
+            foreign = not_in_answer(objects, text, vocabulary, language)
+            evidence = {"extracted": objects, "not_in_answer": foreign}
+            if options.extraction == "judge" and too_many(foreign, objects):
+                reason = "unparsable reply, most of whose objects are not in the answer"
+                return Score.of(item, {}, evidence, "unscored", f"no object list: {reason}")
             names = object_names(objects, vocabulary.two_words, tagger)
             words = [(name, index) for index, name in enumerate(names)]
-        return score_answer(item, text, categorised(words, vocabulary))
+            return score_answer(item, text, categorised(words, vocabulary), evidence)
+        return score_answer(item, text, categorised(words, vocabulary), {})
+
+    def found(text: str) -> Sized:
+        return categorised(merge_two_words(caption_words(text, "nouns", language), vocabulary), vocabulary)
 
     def question(item: Item, response: Response) -> Mapping[str, str] | None:
         text = response.text.replace("Assistant:", "").strip()
         return None if is_short(text) else {"question": item.prompt, "answer": text}
 
-    extract = JudgeQuestion("object_extraction", "system", question, lambda reply: parse_object_list(reply) is not None)
-    return Task(items, score, identity, judge=extract if options.extraction == "judge" else None)
+    def readable(reply: str, values: Mapping[str, str]) -> bool:
+        objects, answer = parse_object_list(reply), values["answer"]
+        if not objects:  # believed only of an answer in which we find hardly any either
+            return objects is not None and len(found(answer)) < FOUND
+        return not too_many(not_in_answer(objects, answer, vocabulary, language), objects)
+
+    extract = JudgeQuestion("object_extraction", "system", question, readable)
+    judge = extract if options.extraction == "judge" else None
+    return Task(items, score, identity, judge=judge, extremes=extremes)
 
 
 def is_short(text: str) -> bool:
@@ -110,7 +140,36 @@ def missing_list(extraction: str, judgement: Judgement | None) -> str:
     """Why there is no object list."""
     if extraction == "stored":
         return "the row has no list of names in extract_objs"
-    return f"{judgement.state} reply" if judgement else "not judged; add --judge MODEL or --judgements FILE"
+    if judgement is None:
+        return "not judged; add --judge MODEL or --judgements FILE"
+    return judgement.error or judgement.state if judgement.state == "error" else f"{judgement.state} reply"
+
+
+def not_in_answer(objects: Sequence[str], answer: str, vocabulary: Vocabulary, language: Language) -> list[str]:
+    """The extracted names that an answer does not contain: neither their last word, in any inflection, nor another name of
+    the same COCO object."""
+
+    # WordNet knows "men" as a word of its own, and Pattern's rules do not know "oxen".
+    forms: Sequence[Callable[[str], str]] = (language.lemma, pattern_singular)
+
+    def words(text: str) -> list[str]:
+        return re.findall(r"\w+", text.lower())
+
+    def base_forms(tokens: Sequence[str]) -> set[str]:
+        return {form(token) for form in forms for token in tokens}
+
+    def categories(text: str) -> set[str]:
+        return {
+            mention.category for form in forms for mention in mentions([form(word) for word in words(text)], vocabulary)
+        }
+
+    said, said_categories = base_forms(words(answer)), categories(answer)
+    return [name for name in objects if not (said & base_forms(words(name)[-1:]) or said_categories & categories(name))]
+
+
+def too_many(foreign: Sequence[str], objects: Sequence[str]) -> bool:
+    """Whether a judge's list is about something else than the answer."""
+    return len(foreign) > FOREIGN_LIMIT * len(objects)
 
 
 def object_names(objects: Sequence[str], two_words: Mapping[str, str], tagger: Tagger) -> list[str]:
@@ -169,21 +228,36 @@ def _spacy_tagger(language: Language) -> tuple[Tagger, str]:
 TAGGERS = {"nltk": _nltk_tagger, "spacy": _spacy_tagger}
 
 
-def score_answer(item: Item, text: str, mentions: Sequence[Mention]) -> Score:
-    """Counts of one answer from the COCO objects it names."""
-    hallucinated = [mention for mention in mentions if mention.category not in item.truth]
+def score_answer(
+    item: Item,
+    text: str,
+    named: Sequence[Mention],
+    extraction: Mapping[str, Sequence[str]],
+) -> Score:
+    """Counts of one answer from the COCO objects it names. extraction: evidence about an object list, if there is one."""
+    hallucinated = [mention for mention in named if mention.category not in item.truth]
     counts = {
         "answers": 1,
-        "answers_with_object": bool(mentions),
+        "answers_with_object": bool(named),
         "answers_hallucinated": bool(hallucinated),
-        "mentions": len(mentions),
+        "mentions": len(named),
         "mentions_hallucinated": len(hallucinated),
         "truth_objects": len(item.truth),
-        "truth_named": len({mention.category for mention in mentions} & set(item.truth)),
+        "truth_named": len({mention.category for mention in named} & set(item.truth)),
         "words": len(text.strip().split(" ")),
+        **{name: len(extraction.get(name, ())) for name in ("extracted", "not_in_answer")},
     }
-    evidence = {"mentions": mentions, "hallucinated": hallucinated, "truth": item.truth}
+    evidence = {"mentions": named, "hallucinated": hallucinated, "truth": item.truth, **extraction}
     return Score.of(item, counts, evidence, faults=len(hallucinated))
+
+
+def extremes(item: Item) -> Extremes:
+    """What an answer can count at best and at worst; the number of mentions has no limit."""
+    answers = {"answers": 1, "answers_with_object": 1, "truth_objects": len(item.truth)}
+    return Extremes(
+        {**answers, "answers_hallucinated": 0, "truth_named": len(item.truth)},
+        {**answers, "answers_hallucinated": 1, "truth_named": 0},
+    )
 
 
 def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
@@ -258,6 +332,14 @@ SUITE = Suite(
             "recall", "truth_named", "truth_objects", official=percent_printed("truth_named", "truth_objects", 2)
         ),
         length("answers", official=_length_printed),
+        ratio_metric(
+            "not_in_answer",
+            "not_in_answer",
+            "extracted",
+            "neither",
+            unread=True,
+            description="share of extracted objects that the answer does not contain",
+        ),
     ),
     groups={"all": ("all",)},
     load=load,

@@ -3,9 +3,13 @@
 
 The question lists differ between releases (the random split has 2,910 or 3,000 questions), so a response file with image,
 question and label in each row is scored on its own list; the list is part of the signature.
+
+`value` reads the first word, or the only yes or no of the first sentence, and counts what is neither as wrong and unread. The
+authors' rules, which turn every other text into a yes ("**No**", an empty answer), make the `official` column only.
 Source: haotian-liu/LLaVA eval_pope.py; DAMO-NLP-SG/VCD eval_pope.py.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +18,7 @@ from typing import Any, Literal
 from halbench.data.datasets import Data
 from halbench.errors import InputError
 from halbench.files.records import read_jsonl
-from halbench.responses.matching import match_by_id_or_question, match_by_question
+from halbench.responses.matching import match_by_id_or_question, match_by_order, match_by_question
 from halbench.scoring_tools import yes_no
 from halbench.scoring_tools.ratios import ratio_metric
 from halbench.types import Decoding, Item, Judgement, Response, ResponseRow, Score, Suite, Task
@@ -28,8 +32,8 @@ READERS: Mapping[str, Callable[[str, yes_no.Answer], yes_no.Answer]] = {
 
 @dataclass(frozen=True)
 class Options:
-    """split: which question lists; "auto" is all three, or those that a response file answers. answers: how answers are
-    read: as by LLaVA (no, not or No among the words of the first sentence, else yes) or by VCD (substrings)."""
+    """split: which question lists; "auto" is all three, or those that a response file answers. answers: whose official
+    numbers are shown: LLaVA's (no, not or No among the words of the first sentence, else yes) or VCD's (substrings)."""
 
     split: Literal["auto", "all", "random", "popular", "adversarial"] = "auto"
     answers: Literal["llava", "vcd"] = "llava"
@@ -40,11 +44,14 @@ def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Ta
     items = question_list(data, options.split, rows)
 
     def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
-        answer = read(response.text, item.truth)
-        counts = yes_no.count_answer(item.truth, answer, positive="yes")
-        return Score.of(item, counts, {"truth": item.truth, "answer": answer}, faults=answer != item.truth)
+        answer, official = yes_no.read_lenient(response.text), read(response.text, item.truth)
+        counts = yes_no.count_both(item.truth, answer, official, positive="yes")
+        evidence = {"truth": item.truth, "answer": answer, "official_answer": official}
+        return Score.of(item, counts, evidence, faults=answer != item.truth)
 
-    return Task(items, score, {"answers": options.answers, "split": "+".join(splits_of(items)) or "own list"})
+    identity = {"answers": options.answers, "split": "+".join(splits_of(items)) or "own list"}
+    note = "" if splits_of(items) else own_list_note(data, items)
+    return Task(items, score, identity, note=note, extremes=lambda item: yes_no.extremes(item.truth, positive="yes"))
 
 
 def question_list(data: Data, split: str, rows: Sequence[ResponseRow] | None) -> list[Item]:
@@ -82,7 +89,10 @@ def answered_splits(data: Data, rows: Sequence[ResponseRow], labelled: bool) -> 
         )
         return named if fits else []
     fitting = [name for name in candidates if match_by_question(split_items(data, name), rows) is not None]
-    return fitting if len(fitting) == 1 else []
+    if len(fitting) == 1:
+        return fitting
+    items = [item for name in candidates for item in split_items(data, name)]
+    return sorted({id.partition("/")[0] for id in match_whole_lists(items, rows) or []}, key=SPLITS.index)
 
 
 def own_id(row: ResponseRow) -> str:
@@ -102,6 +112,18 @@ def own_items(rows: Sequence[ResponseRow]) -> list[Item]:
     return [items[name] for name in sorted(items)]
 
 
+def own_list_note(data: Data, items: Sequence[Item]) -> str:
+    """That a response file's own list is a part of a split, which may be the part that is answered well."""
+    own = {(item.images[0].name, item.prompt) for item in items}
+    parts = []
+    for split in SPLITS:
+        if (data.root / f"pope/coco_pope_{split}.jsonl").is_file():
+            whole = {(item.images[0].name, item.prompt) for item in split_items(data, split)}
+            if known := len(own & whole):
+                parts.append(f"{known} of the {len(whole)} of {split}")
+    return f"scored on the file's own list of {len(own)} questions, among them {', '.join(parts)}" if parts else ""
+
+
 def split_items(data: Data, split: str) -> list[Item]:
     """Questions of one split; ids are "random/1"."""
     images = data.image_folder("pope")
@@ -111,16 +133,35 @@ def split_items(data: Data, split: str) -> list[Item]:
     ]
 
 
+def match_whole_lists(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str] | None:
+    """Item ids of rows without images and splits that are one or several whole question lists, one after the other, as in
+    LLaVA's answer file and lmms-eval's logs; None unless numbers, questions and labels agree with one order of lists only."""
+    lists = {split: [item for item in items if item.id.startswith(f"{split}/")] for split in splits_of(items)}
+    orders = [order for length in range(1, len(lists) + 1) for order in itertools.permutations(lists.values(), length)]
+    matches = [
+        ids
+        for order in orders
+        if sum(map(len, order)) == len(rows)
+        if (
+            ids := match_by_order([*itertools.chain(*order)], rows, lambda item, row: _label(row) in (None, item.truth))
+        )
+    ]
+    return matches[0] if len(matches) == 1 else None
+
+
 def splits_of(items: Sequence[Item]) -> list[str]:
     """The splits of items, by their ids; none for a response file's own list."""
     return [split for split in SPLITS if any(item.id.startswith(f"{split}/") for item in items)]
 
 
 def match(items: Sequence[Item], rows: Sequence[ResponseRow]) -> list[str]:
-    """Rows by id and split (an id "random/1", a field category, or the only split), else by image and question."""
+    """Rows by id and split (an id "random/1", a field category, or the only split), by image and question, or as whole
+    question lists."""
     splits = splits_of(items)
     if not splits:
         return [own_id(row) for row in rows]
+    if not any(_split_of(row) for row in rows) and (by_order := match_whole_lists(items, rows)):
+        return by_order
     named: dict[str, list[ResponseRow]] = {split: [] for split in splits}
     for row in rows:
         split = _split_of(row) or (splits[0] if len(splits) == 1 else "")
@@ -165,19 +206,19 @@ def _printed(metric: str) -> Callable[[Mapping[str, float], str], float | None]:
     def official(counts: Mapping[str, float], group: str) -> float | None:
         if not (
             counts["questions"]
-            and counts["answered_positive"]
+            and counts["official_answered_positive"]
             and counts["truth_positive"]
-            and counts["correct_positive"]
+            and counts["official_correct_positive"]
         ):
             return None
-        precision = counts["correct_positive"] / counts["answered_positive"]
-        recall = counts["correct_positive"] / counts["truth_positive"]
+        precision = counts["official_correct_positive"] / counts["official_answered_positive"]
+        recall = counts["official_correct_positive"] / counts["truth_positive"]
         return {
-            "accuracy": counts["correct"] / counts["questions"],
+            "accuracy": counts["official_correct"] / counts["questions"],
             "precision": precision,
             "recall": recall,
             "f1": 2 * precision * recall / (precision + recall),
-            "yes_ratio": counts["answered_positive"] / counts["questions"],
+            "yes_ratio": counts["official_answered_positive"] / counts["questions"],
         }[metric]
 
     return official
@@ -187,7 +228,7 @@ GROUPS = ("all", "pooled", *SPLITS)
 
 SUITE = Suite(
     name="pope",
-    version="1",
+    version="2",
     title="POPE",
     options=Options,
     decoding=Decoding(max_new_tokens=1024),  # LLaVA's model_vqa_loader.py
@@ -207,6 +248,7 @@ SUITE = Suite(
             main=("all", "pooled"),
             description="share of questions answered with yes",
         ),
+        yes_no.unread_metric(GROUPS),
     ),
     groups={"all": ("all",), "pooled": SPLITS, **{split: (split,) for split in SPLITS}},
     load=load,

@@ -30,8 +30,10 @@ from halbench.scoring_tools.ratios import (
     named_share,
     ratio_metric,
 )
-from halbench.types import Decoding, Item, Judgement, Response, ResponseRow, Score, Suite, Task
+from halbench.types import Decoding, Extremes, Item, Judgement, Response, ResponseRow, Score, Suite, Task
 
+MOST = 100_000
+"""Scenes of a run; they take some minutes to sample."""
 PARTS = {"descriptions": ("description",), "questions": KINDS}
 
 
@@ -46,15 +48,18 @@ class Options:
 
 
 def load(data: Data, options: Options, rows: Sequence[ResponseRow] | None) -> Task:
-    if options.scenes < 1 or options.seed < 0:
-        raise InputError(f"scenes={options.scenes}, seed={options.seed}: expected at least 1 scene and a seed from 0")
+    if not 1 <= options.scenes <= MOST or not 0 <= options.seed < 2**64:
+        found = f"scenes={options.scenes}, seed={options.seed}"[:100]
+        raise InputError(f"{found}: expected at least 1 scene, at most {MOST:,}, and a seed from 0 to 2**64 - 1")
     scenes = sample_scenes(WORLD, options.seed, "evaluation", range(options.scenes))
     folder = image_folder(data.made("scenes"), WORLD, options.seed)
     if rows is None:
         write_images(folder, scenes, WORLD)
     items = [item for scene in scenes for item in scene_items(scene, folder / image_name(scene))]
     groups = groups_of_part(options.part, items, rows)
-    return Task([item for item in items if item.group in groups], score, {"world": world_hash(WORLD)})
+    return Task(
+        [item for item in items if item.group in groups], score, {"world": world_hash(WORLD)}, extremes=extremes
+    )
 
 
 def scene_items(scene: Scene, image: Path) -> list[Item]:
@@ -88,6 +93,18 @@ def score(item: Item, response: Response, judgement: Judgement | None) -> Score:
     counts = {**yes_no.count_answer(truth, answer, positive="no"), "answered_yes": float(answer == "yes")}
     evidence = {"truth": truth, "answer": answer, "about": item.truth["about"]}
     return Score.of(item, counts, evidence, faults=truth != answer)
+
+
+def extremes(item: Item) -> Extremes:
+    """What an answer can count at best and at worst; the number of mentions has no limit."""
+    if item.group != "description":
+        return yes_no.extremes(item.truth["answer"], positive="no")
+    present, partners = len(item.truth["present"]), len(item.truth["absent_partners"])
+    slots = {"descriptions": 1, "truth_slots": present, "partner_slots": partners}
+    return Extremes(
+        {**slots, "descriptions_hallucinated": 0, "truth_covered": present, "partners_named": 0},
+        {**slots, "descriptions_hallucinated": 1, "truth_covered": 0, "partners_named": partners},
+    )
 
 
 def score_description(item: Item, text: str) -> Score:

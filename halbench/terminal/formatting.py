@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from halbench.terminal.lines import LONGEST_WORD, shortened, visible
 from halbench.types import Better, Unit
 
 DIGITS: Mapping[Unit, int] = {"fraction": 1, "rating": 2, "words": 1}
@@ -42,6 +43,19 @@ def format_interval(low: float | None, high: float | None, unit: Unit, sign: Lit
     return f"[{_number(low, unit, sign)}, {_number(high, unit, sign)}]"
 
 
+def format_bounds(worst: float | None, best: float | None, unit: Unit) -> str:
+    """ "1.31 to 1.38", the lower one first; "-" if there are none."""
+    if worst is None or best is None:
+        return "-"
+    low, high = sorted((worst, best))
+    return f"{_number(low, unit)} to {_number(high, unit)}"
+
+
+def format_scored(scored: int, share: float) -> str:
+    """How many of the items are scored: "100%", or "95/96" if any lacks a score. share: scored / items."""
+    return f"{scored}/{round(scored / share)}" if 0 < share < 1 else f"{share:.0%}"
+
+
 def format_p(value: float | None) -> str:
     """A p-value with three decimals; "-" for None."""
     return "-" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
@@ -60,13 +74,16 @@ def print_table(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading, side in columns.items():
-        table.add_column(heading, justify=side)
+        table.add_column(visible(heading), justify=side)
     for row in rows:
-        table.add_row(*row)
-    # Square brackets are intervals, not markup.
-    Console(width=None if sys.stdout.isatty() else WIDTH, markup=False, highlight=False).print(table)
+        table.add_row(*(shortened(visible(cell), LONGEST_WORD) for cell in row))
+    # Square brackets are intervals, not markup, and colons are in ids.
+    console = Console(width=None if sys.stdout.isatty() else WIDTH, markup=False, emoji=False, highlight=False)
+    if title:
+        console.print(visible(title), style="bold", soft_wrap=True)  # as one line, whatever its words are
+    console.print(table)
 
 
 def html_table(title: str, rows: Sequence[Mapping[str, Any]], notes: Sequence[str]) -> str:

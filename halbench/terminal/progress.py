@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from halbench.terminal.lines import one_line
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
@@ -41,6 +43,7 @@ class Steps(Protocol):
 @contextmanager
 def progress(what: str, total: int | None = None, done: int = 0, unit: Unit = "") -> Iterator[Steps]:
     """Show how many of `total` (None: unknown) are done. done: how many were finished before."""
+    what = one_line(what)
     if os.environ.get("RANK", "0") != "0":
         yield Silent()
     elif sys.stderr.isatty():
@@ -60,12 +63,13 @@ def tracked(steps: Sequence[T], what: str) -> Iterator[T]:
             display.advance()
 
 
-def say(line: str) -> None:
-    """Print one line on stderr, above any bar."""
+def say(line: object) -> None:
+    """Print one line on stderr, above any bar, without what a terminal would act on."""
+    line = f"halbench: {one_line(line)}"
     if shared.display is not None:
-        shared.display.console.print(f"halbench: {line}", highlight=False, markup=False, soft_wrap=True)
+        shared.display.console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
     else:
-        print(f"halbench: {line}", file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
 
 class Silent:
@@ -91,7 +95,7 @@ class Lines:
     def advance(self, count: int = 1, note: str | None = None) -> None:
         with self.lock:
             self.done += count
-            self.note = self.note if note is None else note
+            self.note = self.note if note is None else one_line(note)
             if time.monotonic() - self.last >= SECONDS_BETWEEN_LINES:
                 self.last = time.monotonic()
                 self.show()
@@ -136,7 +140,7 @@ class Bar:
         with self.lock:
             self.done += count
             rate = (self.done - self.before) / max(time.monotonic() - self.begun, 1e-9)
-        fields: dict[str, Any] = {} if note is None else {"note": note}
+        fields: dict[str, Any] = {} if note is None else {"note": one_line(note)}
         self.display.update(self.task, advance=count, rate=f"{rate:.1f}/s" if rate < 1000 else "", **fields)
 
     def set_total(self, total: int) -> None:

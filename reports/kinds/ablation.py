@@ -13,6 +13,7 @@ from halbench.comparing import comparison
 from halbench.errors import InputError
 from halbench.statistics.paired_tests import holm, resampling_footnote
 from reports.group_values import value_cells
+from reports.incomplete_runs import incomplete_table
 from reports.main_metrics import MainMetric
 from reports.run_groups import Panel, RunGroup, check_baseline, mean_run, panels
 from reports.types import Column, NothingToShow, Options, ReportInput, Table
@@ -24,11 +25,13 @@ MARKS_NOTE = "* p < .05, ** p < .01, *** p < .001, Holm-adjusted over the table.
 
 
 def build(reading: ReportInput, options: Options) -> list[Table]:
-    """Two tables per suite: values, and changes against the baseline if there is one."""
+    """Two tables per suite: values, and changes against the baseline if there is one; a third of incomplete runs."""
     check_baseline(reading, options)
     tables: list[Table] = []
     for panel in panels(reading):
+        apart = incomplete_table(panel, "ablation") if any(group.trained for group in panel.all_groups) else []
         if not any(group.trained for group in panel.groups):
+            tables += apart
             continue
         baseline = panel.baseline(options)
         try:
@@ -36,7 +39,9 @@ def build(reading: ReportInput, options: Options) -> list[Table]:
             note = ""
         except InputError as error:
             change, note = [], f" Changes are not shown: {error}."
-        tables += [values(panel, note), *change]
+        if panel.incomplete:
+            note += f" Incomplete, so not in this table: {', '.join(group.name for group in panel.incomplete)}."
+        tables += [values(panel, note), *change, *apart]
     if not tables:
         raise NothingToShow("no run of a model that halbench trained; add the folders of halbench train")
     return tables

@@ -8,6 +8,7 @@ import pandas as pd
 
 from halbench.types import Score
 from reports.highlights import listed
+from reports.incomplete_runs import BOUNDS_NOTE
 from reports.main_metrics import heading
 from reports.run_groups import Panel, load_run, panels
 from reports.types import Column, NothingToShow, Options, ReportInput, Table
@@ -26,8 +27,8 @@ def build(reading: ReportInput, options: Options) -> list[Table]:
     tables: list[Table] = []
     for panel in panels(reading):
         tables += by_group(panel)
-        runs = [run for group in panel.groups for run in group.runs]
-        frames = [hallucinated_objects(run.name, load_run(run.path).scores.values()) for run in runs]
+        runs = [run for group in panel.all_groups for run in group.runs]
+        frames = [hallucinated_objects(run.label, load_run(run.path).scores.values()) for run in runs]
         frames = [frame for frame in frames if not frame.empty]
         if frames:
             tables.append(objects_table(panel.name, panel.suite, pd.concat(frames, ignore_index=True)))
@@ -61,28 +62,33 @@ def by_group(panel: Panel) -> list[Table]:
 
 def group_table(panel: Panel, name: str, title: str, results: pd.DataFrame) -> Table:
     """One row per group and run, one column per metric."""
+    labels = {run.name: run.label for group in panel.all_groups for run in group.runs}
     rows = []
     for (group, run), values in results.groupby(["group", "run"], sort=False):
-        row: dict[str, Any] = {"group": group, "run": run, "n": int(values["n"].max())}
+        row: dict[str, Any] = {"group": group, "run": labels[str(run)], "n": int(values["n"].max())}
         for value in values.itertuples():
             row |= {
                 str(value.metric): value.value,
                 f"{value.metric} low": value.low,
                 f"{value.metric} high": value.high,
             }
+            bounds = panel.bounds.get((str(run), f"{group}/{value.metric}"), (None, None))
+            row |= {f"{value.metric} lower bound": bounds[0], f"{value.metric} upper bound": bounds[1]}
         rows.append(row)
     groups = list(dict.fromkeys(results["group"]))
-    runs = [run.name for group in panel.groups for run in group.runs]
-    rows.sort(key=lambda row: (groups.index(row["group"]), runs.index(row["run"])))
+    order = list(labels.values())
+    rows.sort(key=lambda row: (groups.index(row["group"]), order.index(row["run"])))
     columns = [Column("group", "group"), Column("run", "run"), Column("n", "n", "count")]
     for metric in results.drop_duplicates("metric").itertuples():
         label = heading(str(metric.label), metric.better, metric.unit)  # type: ignore[arg-type]
-        bounds = {"low": f"{metric.metric} low", "high": f"{metric.metric} high"}
-        columns.append(Column(label, str(metric.metric), "value", metric.unit, metric.better, **bounds))  # type: ignore[arg-type]
+        names = {"low": f"{metric.metric} low", "high": f"{metric.metric} high"}
+        names |= {"lowest": f"{metric.metric} lower bound", "highest": f"{metric.metric} upper bound"}
+        columns.append(Column(label, str(metric.metric), "value", metric.unit, metric.better, **names))  # type: ignore[arg-type]
     return Table(
         f"breakdown_{name}",
         title,
-        f"{panel.signature}. 95% intervals over images; n: scored responses.",
+        f"{panel.signature}. 95% intervals over images; n: scored responses."
+        + (f" {BOUNDS_NOTE}" if panel.bounds else ""),
         pd.DataFrame(rows),
         columns,
         group="group",

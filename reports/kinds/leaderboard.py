@@ -1,4 +1,5 @@
 """All runs of each suite, and below them published results in italics: other protocols, often copied, without intervals.
+Incomplete runs are in a table of their own.
 
 Published results are in published_results.csv with their source. If sources disagree about a model, each has a row, which also
 gives what the others print.
@@ -11,7 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from reports.group_values import value_cells
+from reports.group_values import bound_cells, value_cells
+from reports.incomplete_runs import BOUNDS_NOTE, incomplete_table
 from reports.main_metrics import MainMetric
 from reports.run_groups import Panel, RunGroup, check_baseline, panels
 from reports.types import Column, NothingToShow, Options, ReportInput, Table
@@ -24,27 +26,41 @@ ROUNDING = 0.11
 
 
 def build(reading: ReportInput, options: Options) -> list[Table]:
-    """One table per suite and signature."""
+    """One table per suite and signature, and one of its incomplete runs."""
     check_baseline(reading, options)
     if not reading.runs:
-        raise NothingToShow("no complete run")
-    return [leaderboard(panel) for panel in panels(reading)]
+        raise NothingToShow("no scored run")
+    return [
+        table
+        for panel in panels(reading)
+        for table in ([leaderboard(panel)] if panel.groups else []) + incomplete_table(panel, "leaderboard")
+    ]
 
 
 def leaderboard(panel: Panel) -> Table:
     """One row per run group, then one per published model and source."""
     metrics = panel.metrics
     rows: list[dict[str, Any]] = [
-        {"model": group.label, "published": False, "source": own_source(group), **value_cells(panel, group, metrics)}
+        {
+            "model": group.label,
+            "published": False,
+            "source": own_source(group),
+            **value_cells(panel, group, metrics),
+            **bound_cells(panel, group, metrics),
+        }
         for group in panel.groups
     ]
+    bounded = any(row[f"{metric.key} upper bound"] is not None for row in rows for metric in metrics)
     rows += published_rows(panel.suite, metrics)
     columns = [Column("model", "model")]
     for metric in metrics:
-        bounds = {"low": f"{metric.key} low", "high": f"{metric.key} high"}
-        columns.append(Column(metric.label, metric.key, "value", metric.unit, metric.better, **bounds))
+        names = {"low": f"{metric.key} low", "high": f"{metric.key} high"}
+        names |= {"lowest": f"{metric.key} lower bound", "highest": f"{metric.key} upper bound"}
+        columns.append(Column(metric.label, metric.key, "value", metric.unit, metric.better, **names))
     has_published = any(row["published"] for row in rows)
     note = "Rows are not ranked; those whose intervals overlap are not distinguished."
+    if bounded:
+        note += f" {BOUNDS_NOTE}"
     if has_published:
         note += (
             " Rows in italics are published results as printed: mostly without intervals, measured under protocols that differ "
@@ -63,7 +79,7 @@ def leaderboard(panel: Panel) -> Table:
 
 def own_source(group: RunGroup) -> str:
     """The source of one of our rows: "measured here, adapter 45d6a45aa2f60c49 on weights e438379ac36bc653"."""
-    model, several = group.runs[0].manifest["settings"]["model"], len(group.runs) > 1
+    model, several = group.runs[0].manifest.settings.model, len(group.runs) > 1
     parts = ["measured here", *([f"{len(group.runs)} seeds"] if several else [])]
     if "adapter" in model:
         parts.append(f"{'adapters' if several else 'adapter ' + model['adapter']} on weights {model['fingerprint']}")

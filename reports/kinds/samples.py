@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from halbench.comparing.comparison import Run, scored_in_both
+from halbench.comparing.comparison import Run, check_comparable
 from halbench.data.datasets import open_data
 from halbench.errors import InputError
 from halbench.evaluation.stored_responses import read_run
 from halbench.evaluation.suites import suite_of_run
 from halbench.files.records import read_jsonl
 from halbench.folders.run import RunFolder
+from halbench.terminal.formatting import format_bounds, format_value
 from halbench.types import Item, Response, Score
 from reports.highlights import counted, spans
 from reports.page import script_json, template
@@ -29,15 +30,16 @@ MAX_IMAGE_BYTES = 12_000_000
 
 
 def build(reading: ReportInput, options: Options) -> list[Page]:
-    """A page per suite and signature: the baseline and the first trained run, else the first two runs, else the only one."""
+    """A page per suite and signature: the baseline and the first trained run, else the first two runs, else the only one;
+    incomplete runs only where there are no others."""
     check_baseline(reading, options)
     if not reading.runs:
-        raise NothingToShow("no complete run")
+        raise NothingToShow("no scored run")
     pages = []
     for panel in panels(reading):
         first, second = pick_runs(panel, options)
         samples = page(first, second, options, f"samples_{panel.name}")
-        others = sum(len(group.runs) for group in panel.groups) - (2 if second else 1)
+        others = sum(len(group.runs) for group in panel.all_groups) - (2 if second else 1)
         note = (
             f"{samples.note}; {others} more run{'s' if others > 1 else ''}: open them with halbench view RUN OTHER"
             if others
@@ -49,9 +51,9 @@ def build(reading: ReportInput, options: Options) -> list[Page]:
 
 def pick_runs(panel: Panel, options: Options) -> tuple[LoadedRun, LoadedRun | None]:
     """The runs on the left and on the right."""
-    baseline = panel.baseline(options) or panel.groups[0]
-    others = [group for group in panel.groups if group is not baseline and group.role != "truncated"]
-    other = next((group for group in others if group.trained), others[0] if others else None)
+    baseline = panel.baseline(options) or panel.all_groups[0]
+    others = [group for group in panel.all_groups if group is not baseline and group.role != "truncated"]
+    other = min(others, key=lambda group: (group in panel.incomplete, not group.trained), default=None)
     return baseline.runs[0], other.runs[0] if other else None
 
 
@@ -88,9 +90,11 @@ def page(first: LoadedRun, second: LoadedRun | None, options: Options, name: str
     runs = [first, second] if second else [first]
     loaded = [load_run(run.path) for run in runs]
     if second:
-        scored_in_both(*loaded)
+        check_comparable(*loaded)
     questions = questions_of(first, options)
-    notes = [questions.note] if questions.note else []
+    notes = [f"{run.name} is incomplete: {run.coverage.complaint()}" for run in runs if not run.coverage.complete]
+    notes += [note for run in runs if (note := bounds_note(run))]
+    notes += [questions.note] if questions.note else []
     responses = [responses_of(run.path, notes) for run in runs]
     keys = select(loaded, options.samples)
     images = Images()
@@ -105,13 +109,23 @@ def page(first: LoadedRun, second: LoadedRun | None, options: Options, name: str
     content = {
         "suite": first.suite,
         "signature": first.signature,
-        "runs": [run.name for run in runs],
+        "runs": [run.label for run in runs],
         "notes": notes,
         "images": images.thumbnails,
         "samples": samples,
     }
-    title = f"{first.suite}: {' and '.join(run.name for run in runs)}"
+    title = f"{first.suite}: {' and '.join(run.label for run in runs)}"
     return Page(name, title, "; ".join([*notes, "keys: j next, k previous, ? all keys"]), document(title, content))
+
+
+def bounds_note(run: LoadedRun) -> str:
+    """The main metrics of a run that lacks scores, with the bounds that this leaves; "" if none has bounds."""
+    shown = [
+        f"{row.label} {format_value(row.value, row.unit)} (bounds {format_bounds(row.worst, row.best, row.unit)})"
+        for row in RunFolder(run.path).results()
+        if row.main and row.best is not None
+    ]
+    return f"{run.name}: {', '.join(shown)}" if shown else ""
 
 
 def document(title: str, content: Mapping[str, Any]) -> str:

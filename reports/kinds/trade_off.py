@@ -30,13 +30,15 @@ def build(reading: ReportInput, options: Options) -> list[Figure]:
     check_baseline(reading, options)
     drawn = []
     for panel in panels(reading):
-        if pairs := traded(panel.metrics):
+        if panel.groups and (pairs := traded(panel.metrics)):
+            apart = ", ".join(group.name for group in panel.incomplete)
             drawn.append(
                 Figure(
                     f"trade_off_{panel.name}",
                     f"Hallucination against coverage on {panel.suite}",
                     f"{panel.signature}. Better is to the lower right. Bars: 95% intervals over images"
-                    + ("; small marks: single seeds, large ones their mean." if panel.several_seeds else "."),
+                    + ("; small marks: single seeds, large ones their mean." if panel.several_seeds else ".")
+                    + (f" Not drawn, since incomplete: {apart}." if apart else ""),
                     partial(draw, panel, pairs),
                 )
             )

@@ -69,7 +69,8 @@ def test_a_suite_and_a_backend_of_ones_own_are_run_scored_compared_and_reported(
     suite = ("--suite", own / "my_suite.py")
     again = halbench("score", "--responses", "a", "--out", "b", *suite)
     assert (again.returncode, read_json(own / "b/results.json")) == (0, read_json(own / "a/results.json"))
-    (own / "margins.yaml").write_text("accuracy: 0.02\n")
+    assert halbench("gate", "a", "--baseline", "b", *suite).returncode == 3  # four questions show little
+    (own / "margins.yaml").write_text("accuracy: 0.99\npair_accuracy: 0.99\n")
     assert halbench("gate", "a", "--baseline", "b", "--margins", "margins.yaml", *suite).returncode == 0
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     assert halbench("compare", own / "a", own / "b", *suite, cwd=elsewhere).returncode == 0

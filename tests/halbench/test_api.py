@@ -9,7 +9,7 @@ import pytest
 from written_responses import written
 
 import halbench
-from halbench.files.records import read_json
+from halbench.files.records import read_json, write_json
 from halbench.judging.options import JudgeOptions
 
 TALKATIVE = "bad good good good good"
@@ -85,12 +85,16 @@ def test_runs_in_folders_compare_by_path(suite, answers, tmp_path):
     assert halbench.compare(*loaded).frame().equals(halbench.compare(loaded[0], tmp_path / "b").frame())
 
 
-def test_an_incomplete_run_says_so_and_is_not_compared(suite, answers):
+def test_an_incomplete_run_says_so_and_is_compared_without_a_verdict(suite, answers):
     incomplete, whole = halbench.score(suite, answers(TALKATIVE, count=30)), halbench.score(suite, answers(TALKATIVE))
     assert not incomplete.complete
     assert "INCOMPLETE: 30 of 60" in incomplete._repr_html_()
-    with pytest.raises(halbench.InputError, match="only complete runs are compared: 30 of 60"):
-        halbench.compare(whole, incomplete)
+    changes = halbench.compare(whole, incomplete)
+    assert set(changes.frame()["verdict"]) == {"incomplete"}
+    assert "Compared on the 30 of 60 items that both runs have; A lacks 0 and B lacks 30." in changes._repr_html_()
+    verdict = halbench.gate(incomplete, whole)
+    assert (verdict.outcome, verdict.passed) == ("incomplete", False)
+    assert "is incomplete: 30 of 60 items scored" in verdict._repr_html_()
 
 
 def test_model_text_is_shown_as_text(suite, tmp_path):
@@ -159,7 +163,8 @@ def test_a_path_does_where_a_name_or_several_are_expected(suite, answers, tmp_pa
     run = halbench.score(Path(suite), answers(TALKATIVE), out=str(tmp_path / "run"))
     assert halbench.compare(run, tmp_path / "run").comparison.n == 60
     assert halbench.compare(tmp_path / "run", tmp_path / "run", suite_file=Path(suite)).comparison.n == 60
-    assert halbench.gate(tmp_path / "run", tmp_path / "run", suite_file=suite).passed
+    wide = {"made_up": 0.1, "coverage": 0.1}
+    assert halbench.gate(tmp_path / "run", tmp_path / "run", margins=wide, suite_file=suite).passed
     report = halbench.report(tmp_path / "run", "leaderboard", out=tmp_path / "report", formats="csv")
     assert [path.suffix for path in report.written] == [".csv"]
 
@@ -178,6 +183,8 @@ def test_a_repeated_response_of_a_run_folder_is_shown_once_as_it_was_scored(suit
     halbench.run(answers(TALKATIVE), suite, backend="replay", out=tmp_path / "run")
     file = tmp_path / "run/responses.jsonl"
     first = file.read_text().splitlines()[0].replace(TALKATIVE, "failed")
+    manifest = read_json(tmp_path / "run/manifest.json")
+    write_json(tmp_path / "run/manifest.json", manifest | {"files": {}})
     file.write_text(f"{first}\n{file.read_text()}")
     assert set(halbench.load(tmp_path / "run").items()["text"]) == {TALKATIVE}
 

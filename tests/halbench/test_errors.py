@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from halbench.errors import did_you_mean, first_sentence, outside_cause
+from halbench.errors import InputError, did_you_mean, first_sentence, outside_cause
 
 
 @pytest.mark.parametrize(
@@ -14,14 +14,20 @@ from halbench.errors import did_you_mean, first_sentence, outside_cause
         (OSError(errno.ENOSPC, "No space left on device"), "a file cannot be read or written"),
         (RuntimeError("PytorchStreamWriter failed writing file"), "a file cannot be read or written"),
         (PermissionError(errno.EACCES, "Permission denied"), "repeat the command to resume"),
+        (OSError(errno.EFBIG, "File too large", "out/a.json"), "(out/a.json: File too large)"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "aaa"), "(aaa: File name too long)"),
+        (OSError(errno.EIO, "I/O error"), "a file cannot be read or written (I/O error)"),
     ],
-    ids=["missing extra", "full disk", "torch on a full disk", "no permission"],
+    ids=["missing extra", "full disk", "torch on a full disk", "no permission", "file limit", "long name", "bad disk"],
 )
 def test_a_missing_extra_and_a_full_disk_are_no_bugs(error, line):
     assert line in outside_cause(error)
 
 
-@pytest.mark.parametrize("error", [ModuleNotFoundError("x", name="yaml"), OSError(errno.EIO, "I/O"), ValueError("x")])
+@pytest.mark.parametrize(
+    "error",
+    [ModuleNotFoundError("x", name="yaml"), ConnectionResetError(errno.ECONNRESET, "reset"), ValueError("x")],
+)
 def test_other_errors_are_not_explained_away(error):
     assert outside_cause(error) is None
 
@@ -36,3 +42,7 @@ def test_a_suggestion_is_made_only_where_something_is_similar():
 )
 def test_the_first_sentence_of_a_message_or_the_name_of_its_type(message, sentence):
     assert first_sentence(ValueError(message)) == sentence
+
+
+def test_an_error_is_one_line_whatever_it_quotes():
+    assert str(InputError("found a\nb\x85c\u2028d")) == r"found a\nb\x85c\u2028d"

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_reports
+from judged_runs import judged_run
 
 from halbench.errors import InputError
 from halbench.files.records import read_json, write_json
@@ -60,18 +61,27 @@ def test_what_cannot_be_read_is_named_and_skipped(folder, tmp_path):
     for name, reason in (
         ("newer", f"format {FORMAT + 1}"),
         ("unfinished", "not finished"),
-        ("foreign", "not the manifest"),
+        ("foreign", "field 'settings' of Manifest cannot be 3"),
         ("broken", ""),
     ):
         assert any(name in line and reason in line for line in reading.skipped), (name, reading.skipped)
 
 
-def test_an_incomplete_run_is_skipped_with_what_it_lacks(folder, tmp_path):
-    shutil.copytree(folder / "base/run", tmp_path / "half")
-    manifest = read_json(tmp_path / "half/manifest.json")
-    manifest |= {"status": "incomplete", "coverage": manifest["coverage"] | {"scored": 10, "errors": 5, "share": 0.5}}
-    write_json(tmp_path / "half/manifest.json", manifest)
-    assert "incomplete" in read_folders([tmp_path]).skipped[0]
+def test_an_incomplete_run_is_read_and_named_with_what_it_lacks(tmp_path):
+    judged_run(tmp_path / "half", unreadable=2)
+    reading = read_folders([tmp_path])
+    assert [run.label for run in reading.runs] == ["half (incomplete, 22/24 scored)"]
+    (line,) = reading.incomplete
+    assert line.startswith("half: 22 of 24 items scored (2 not scorable)")
+
+
+def test_a_run_that_was_never_scored_is_left_out_in_one_line(folder, tmp_path):
+    shutil.copytree(folder / "base/run", tmp_path / "generated")
+    for name in ("scores.jsonl", "results.json"):
+        (tmp_path / "generated" / name).unlink()
+    manifest = read_json(tmp_path / "generated/manifest.json")
+    write_json(tmp_path / "generated/manifest.json", manifest | {"status": "generated"})
+    assert "not scored yet (generated); score it: halbench score" in read_folders([tmp_path]).skipped[0]
 
 
 def test_runs_of_another_signature_are_not_compared_and_the_report_says_what_differs(folder, tmp_path):

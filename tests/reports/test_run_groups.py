@@ -1,11 +1,12 @@
 """Which runs share a table and a row, and which one the others are compared with."""
 
 import shutil
+from dataclasses import replace
 
 from small_reports import FEW, run, training
 
 from halbench.files.records import read_json, write_json
-from reports.kinds import ablation
+from reports.kinds import ablation, leaderboard, samples
 from reports.reading import read_folders
 from reports.run_groups import by_settings, panels
 from reports.types import Options
@@ -14,7 +15,9 @@ from reports.types import Options
 def test_models_trained_on_different_pairs_do_not_share_a_table(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "again")
     for path in (tmp_path / "again/cells").glob("mdpo*/training/training.json"):
-        write_json(path, read_json(path) | {"identity": {"pairs": "other"}})
+        record = read_json(path)
+        record["identity"]["pairs"] = "other"
+        write_json(path, record)
     reading = read_folders([tmp_path / "again"])
     labels = [[group.label for group in panel.groups] for panel in panels(reading)]
     assert labels == [["base", "truncated base", "dpo"], ["base", "truncated base", "mdpo"]]
@@ -60,3 +63,17 @@ def test_outside_an_ablation_the_run_of_the_trained_checkpoint_is_the_baseline(f
     (panel,) = panels(reading)
     assert panel.baseline(Options()).label == "plain"
     assert [table.title for table in ablation.build(reading, FEW)][1].startswith("Change against plain")
+
+
+def test_a_run_that_lacks_a_score_is_marked_in_every_table_and_in_the_browser(folder, tmp_path):
+    again = shutil.copytree(folder, tmp_path / "again")
+    manifest = read_json(again / "base/run/manifest.json")
+    items = manifest["coverage"]["items"]
+    manifest["coverage"] |= {"scored": items - 1, "unscored": 1}
+    write_json(again / "base/run/manifest.json", manifest)
+    reading = read_folders([again])
+    marked = f"base ({items - 1}/{items} scored)"
+    for kind, column in ((leaderboard, "model"), (ablation, "arm")):
+        assert list(kind.build(reading, FEW)[0].frame[column])[:2] == [marked, "truncated base"]
+    assert marked in samples.build(reading, FEW)[0].html
+    assert panels(reading)[0].baseline(replace(FEW, baseline="base")).label == marked

@@ -35,12 +35,19 @@ NEVER = Answer(b"", when=lambda: False)
 
 
 def reply(
-    text: str | None, served: str = "m", finish: str = "stop", refusal: str | None = None, **answer: Any
+    text: str | None,
+    served: str = "m",
+    finish: str = "stop",
+    refusal: str | None = None,
+    usage: tuple[int, int] | None = None,
+    **answer: Any,
 ) -> Answer:
-    """A chat completion that says `text`."""
+    """A chat completion that says `text`. usage: tokens of prompt and completion."""
     message = {"role": "assistant", "content": text, "refusal": refusal}
     choice = {"index": 0, "message": message, "finish_reason": finish}
     body = {"id": "1", "object": "chat.completion", "created": 0, "model": served, "choices": [choice]}
+    if usage is not None:
+        body["usage"] = {"prompt_tokens": usage[0], "completion_tokens": usage[1], "total_tokens": sum(usage)}
     return Answer(body, **answer)
 
 

@@ -17,15 +17,24 @@ FEW = Options(resampling=Resampling(n_resamples=200))
 PLATES_SUITE = plates_suite.__file__
 SCENES = 24
 PAIRS = "0123456789ab"
+ABLATION = {
+    "format": 1,
+    "status": "complete",
+    "settings": {"model": {}, "pairs": {"source": "pairs"}, "suite": {}, "limit": None},
+    "cells": {},
+}
 
 
-def run(folder: Path, faulty: int, scenes: int = SCENES, text: str = "") -> Path:
-    """A scored run of the scenes suite in which the first `faulty` descriptions name an absent partner; all answers say yes."""
+def run(folder: Path, faulty: int, scenes: int = SCENES, text: str = "", missing: int = 0) -> Path:
+    """A scored run of the scenes suite in which the first `faulty` descriptions name an absent partner and the last `missing`
+    scenes lack all answers; all answers say yes."""
     data = open_data(folder.parent / "data")
     suite = load_suite("scenes")
     task = suite.load(data, suite.options(scenes=scenes), None)
     rows = []
     for item in task.items:
+        if int(item.id.split("/")[0]) >= scenes - missing:
+            continue
         answer = "Yes."
         if item.group == "description":
             number = int(item.id.split("/")[0])
@@ -61,7 +70,7 @@ def plates_ablation(folder: Path) -> Path:
         path = folder / "data/plates" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (64, 48), colour).save(path)
-    write_json(folder / "ablation.json", {"format": 1, "status": "complete"})
+    write_json(folder / "ablation.json", ABLATION)
     plates_run(folder / "base/run", folder / "data", 16)
     cell = folder / "cells/dpo-lr0.0002-seed0"
     training(cell / "training", "dpo", 0)
@@ -80,7 +89,10 @@ def training(folder: Path, objective: str, seed: int, pairs: str = PAIRS, result
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in steps))
     settings = {"objective": {"name": objective, "config": {}}, "recipe": {"seed": seed, "learning_rate": 2e-4}}
     settings |= {"model": "base", "dtype": "auto"}
-    record: dict[str, Any] = {"format": 1, "status": "complete", "settings": settings, "identity": {"pairs": pairs}}
+    identity = {"pairs": pairs, "used": 8, "dropped": [], "unreadable": 0, "seed": seed, "order": ["ab"], "views": {}}
+    identity |= {"model": "base", "reference": "77aa"}
+    record: dict[str, Any] = {"format": 1, "status": "complete", "settings": settings, "identity": identity}
+    record |= {"steps": 12, "seconds": 1.0}
     write_json(folder / "training.json", record | ({"result": result} if result else {}))
     return folder
 
@@ -88,7 +100,7 @@ def training(folder: Path, objective: str, seed: int, pairs: str = PAIRS, result
 def ablation(folder: Path) -> Path:
     """Base, truncation control, and two objectives with two seeds each."""
     folder.mkdir(parents=True)
-    write_json(folder / "ablation.json", {"format": 1, "status": "complete"})
+    write_json(folder / "ablation.json", ABLATION)
     run(folder / "base" / "run", 18)
     run(folder / "truncated" / "run", 15)
     for objective, faults in (("dpo", (3, 5)), ("mdpo", (0, 2))):

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from halbench.comparing import comparison, gating
+from halbench.evaluation.coverage import Coverage, coverage
 from halbench.evaluation.suites import load_suite
 from halbench.files.records import write_jsonl
 from halbench.folders.run import RunFolder
 from halbench.statistics.resampling import Resampling
-from halbench.types import Score
+from halbench.types import Item, Score
 
 N_RESAMPLES = 1000
 
@@ -100,6 +101,12 @@ def noisy(
     ] + [question(i, bool(rng.random() < right)) for i in range(n)]
 
 
+def covered(scores: list[Score]) -> Coverage:
+    """The coverage of a run with these scores."""
+    items = {score.item: Item(score.item, (Path(score.cluster),), "", None, score.group) for score in scores}
+    return coverage(list(items.values()), scores, [])
+
+
 def write_run(folder: Path, name: str, scores: list[Score], nltk: str = "3.9.1", **manifest: object) -> Path:
     """A complete run folder called `name`; manifest: fields over the usual ones (None leaves one out)."""
     version = load_suite(str(suite_file(folder))).version
@@ -110,10 +117,14 @@ def write_run(folder: Path, name: str, scores: list[Score], nltk: str = "3.9.1",
         "status": "complete",
         "settings": {
             "suite": {"name": "tiny", "version": version, "options": {}},
+            "items": "120",
+            "decoding": None,
             "model": {"name": name},
+            "limit": None,
         },
         "signature": f"suite:tiny|nltk:{nltk}",
         "signature_fields": {"suite": "tiny", "version": version, "nltk": nltk},
+        "coverage": covered(scores),
         **manifest,
     }
     run.write_manifest({key: value for key, value in fields.items() if value is not None})

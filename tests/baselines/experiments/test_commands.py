@@ -35,8 +35,8 @@ def test_commands_say_only_what_the_experiment_and_the_setup_say(tmp_path: Path)
     ]
     setup = AblationSetup(setup.folder, data=Path("d"), cache=Path("c"), device="cpu")
     assert train_command(cell, setup, "m", "p")[-4:] == ["--cache", "c", "--device", "cpu"]
-    assert run_command(replace(experiment, limit=3), setup, "m", Path("r"))[-6:] == [
-        *("--limit", "3", "--data", "d", "--device", "cpu")
+    assert run_command(replace(experiment, limit=3, allow=("empty", "cut")), setup, "m", Path("r"))[-8:] == [
+        *("--limit", "3", "--allow", "empty,cut", "--data", "d", "--device", "cpu")
     ]
 
 

@@ -41,11 +41,11 @@ def test_seeds_may_differ_in_order_but_not_in_pairs_or_model():
 def test_the_description_names_what_is_the_same_and_what_is_meant_to_differ():
     cells = {"dpo": training(), "mfpo": training(order="curriculum")}
     same = {"identity": data_identity(cells), "settings": {"pairs": {"hash": "abc"}}}
-    assert describe(same).splitlines() == [
+    assert describe(same) == [
         "truncated base: the base's own answers without their last sentence",
         "data: pairs abc, the same for all 2 cells",
         "expected difference: order is curriculum, not shuffled (mfpo)",
     ]
     cells["sft"] = training(pairs="q")
-    (differing,) = [line for line in describe({**same, "identity": data_identity(cells)}).splitlines() if "sft" in line]
+    (differing,) = [line for line in describe({**same, "identity": data_identity(cells)}) if "sft" in line]
     assert differing.startswith("data of sft differ: pairs: ")

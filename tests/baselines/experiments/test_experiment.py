@@ -43,6 +43,7 @@ def test_an_objective_writes_over_the_recipe_and_may_have_its_own_learning_rate(
         ("lora_r: 8", "seed: 8", "recipe: unknown option 'seed'"),
         ("lora_r: 8", "lora_r: 0", "lora_r: expected at least 1, found 0"),
         ("{scenes: 6}", "{scenes: 6}, limit: 0", "suite: limit: expected at least 1, found 0"),
+        ("{scenes: 6}", "{scenes: 6}, allow: [short]", "suite: allow: expected .*, found"),
         ("dpo: ", "dpo: 0.2", "objectives: dpo: expected 'name: value' lines, found 0.2"),
         ("[1e-4]", "[1e-4, 0.0001]", "two cells are called dpo-lr0.0001-seed0"),
     ],

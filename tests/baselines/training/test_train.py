@@ -1,7 +1,9 @@
 """Training: from a known loss to an adapter that the harness opens, and the same result after an interruption."""
 
 import math
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,8 +19,10 @@ from baselines.encoding.encoder import Encoder
 from baselines.encoding.packed_forward import as_scoring_model
 from baselines.pairs.preferences import read_pairs
 from baselines.training.train import train
+from baselines.training.trainer import ProgressCallback
 from baselines.types import Variant
 from halbench.errors import InputError
+from halbench.files.interruption import Interrupted, interruptible
 from halbench.files.records import write_json
 from halbench.folders.training import TrainingFolder
 from halbench.models.checkpoints import open_checkpoint
@@ -68,6 +72,27 @@ def test_an_interrupted_run_ends_with_the_same_bytes(undisturbed, model, pairs, 
     ).read_bytes()
     losses = [[(row["step"], row["loss"]) for row in log_rows(out)] for out in (unfinished.out, undisturbed)]
     assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("step", [3, 6])
+def test_a_signal_ends_training_at_the_step_with_a_checkpoint_and_the_same_bytes_follow(
+    step, undisturbed, model, pairs, tmp_path
+):
+    def end(self, args, state, control, **others):
+        if state.global_step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    unfinished = plan("mdpo", model, pairs, tmp_path / "out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ProgressCallback, "on_step_end", end)
+        with pytest.raises(Interrupted), interruptible():
+            train(unfinished)
+    assert TrainingFolder(unfinished.out).last_checkpoint(1) == unfinished.out / f"checkpoint-{step}"
+    assert not (unfinished.out / "adapter_model.safetensors").exists()
+    train(unfinished)
+    name = "adapter_model.safetensors"
+    assert (unfinished.out / name).read_bytes() == (undisturbed / name).read_bytes()
+    assert [row["loss"] for row in log_rows(unfinished.out)] == [row["loss"] for row in log_rows(undisturbed)]
 
 
 def test_a_checkpoint_that_was_cut_short_is_passed_over(undisturbed, model, pairs, tmp_path):

@@ -1,7 +1,9 @@
 """halbench compare: the table, the JSON object, and how it refuses."""
 
 import json
+from dataclasses import replace
 
+from judged_runs import judged_run
 from small_runs import bad, good, write_run
 
 N_RESAMPLES = 1000
@@ -41,6 +43,28 @@ def test_json_is_one_object_with_flat_unrounded_rows(tmp_path, halbench):
     assert row["b"] == 0.35
     assert row["low"] <= row["difference"] <= row["high"]
     assert row["p"] <= row["p_holm"]
+
+
+def test_an_incomplete_run_is_compared_with_exit_code_2_and_named(tmp_path, halbench):
+    write_run(tmp_path, "a", good())
+    write_run(tmp_path, "b", [replace(s, counts={}, state="missing") if i < 40 else s for i, s in enumerate(bad())])
+    for options in ([], ["--json"]):
+        result = halbench("compare", "a", "b", "--suite", "tiny.py", "--resamples", N_RESAMPLES, *options)
+        assert result.returncode == 2
+        assert (
+            result.stderr == "halbench: INCOMPLETE: b is incomplete: 80 of 120 items scored (40 without a response)\n"
+        )
+        assert "Compared on the 80 of 120 items that both runs have" in result.stdout
+    assert {row["verdict"] for row in json.loads(result.stdout)["rows"]} == {"incomplete"}
+
+
+def test_a_real_run_that_lacks_one_verdict_is_compared_on_the_other_items(tmp_path, halbench):
+    for name, unreadable in (("a", 0), ("b", 1)):
+        judged_run(tmp_path / name, unreadable)
+    result = halbench("compare", "a", "b", "--resamples", N_RESAMPLES)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Compared on the 23 of 24 items that both runs have; " in result.stdout
+    assert "not significant" in result.stdout
 
 
 def test_the_command_refuses_in_one_line_with_exit_code_2(tmp_path, halbench):

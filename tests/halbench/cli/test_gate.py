@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from judged_runs import judged_run
 from small_runs import noisy, write_run
 
 N_RESAMPLES = 1000
@@ -34,7 +35,7 @@ def command(tmp_path, halbench):
 
 
 def test_a_pass_exits_with_0(command):
-    result = command(noisy())
+    result = command(noisy(), "chair: 0.05\ncover: 0.05\n")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.endswith("gate: pass\n")
 
@@ -56,8 +57,8 @@ def test_an_inconclusive_gate_exits_with_3(command):
 
 @pytest.mark.parametrize(
     ("margins", "manifest"),
-    [("chiar: 0.1\n", {}), ("chair: 0.1\n", {"nltk": "3.10"}), ("chair: 0.1\n", {"status": "incomplete"})],
-    ids=["unknown metric", "another signature", "incomplete run"],
+    [("chiar: 0.1\n", {}), ("chair: 0.1\n", {"nltk": "3.10"})],
+    ids=["unknown metric", "another signature"],
 )
 def test_wrong_input_exits_with_2_in_one_line(command, margins, manifest):
     result = command(noisy(), margins, **manifest)
@@ -84,7 +85,7 @@ def test_json_holds_verdict_margin_and_reason_of_each_row(command):
 
 
 def test_without_margins_the_suite_s_own_are_used_and_marked(tmp_path, halbench):
-    write_run(tmp_path, "a", noisy())
+    write_run(tmp_path, "a", noisy(n=500))
     result = halbench("gate", "a", "--baseline", "a", "--suite", "tiny.py", "--resamples", N_RESAMPLES)
     assert (result.returncode, result.stderr) == (0, "")
     margins = {line.split()[2]: line for line in result.stdout.splitlines() if " * " in line}
@@ -96,4 +97,28 @@ def test_without_margins_the_suite_s_own_are_used_and_marked(tmp_path, halbench)
 def test_items_that_failed_in_one_run_are_counted(command):
     failed = noisy()
     failed[0] = replace(failed[0], counts={}, state="error")
-    assert "239 items scored in both runs, 1 left out" in command(failed).stdout
+    assert "Compared on the 239 of 240 items that both runs have; " in command(failed).stdout
+
+
+def test_a_real_run_that_lacks_one_verdict_is_gated_on_the_other_items(tmp_path, halbench):
+    for name, unreadable in (("a", 0), ("b", 1)):
+        judged_run(tmp_path / name, unreadable)
+    (tmp_path / "m.yaml").write_text("all/score: 2\n")
+    result = halbench("gate", "b", "--baseline", "a", "--margins", "m.yaml", "--resamples", N_RESAMPLES)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Compared on the 23 of 24 items that both runs have" in result.stdout
+
+
+@pytest.mark.parametrize("chair", [0.2, 0.4])
+def test_an_incomplete_run_does_not_pass_whatever_its_numbers(command, chair):
+    failed = [
+        replace(score, counts={}, state="error") if i < 9 else score for i, score in enumerate(noisy(chair=chair))
+    ]
+    result = command(failed, "chair: 0.05\ncover: 0.05\n")
+    assert result.returncode == 2
+    assert (
+        result.stderr == "halbench: INCOMPLETE: run is incomplete: 231 of 240 items scored (9 failed in generation)\n"
+    )
+    assert result.stdout.endswith("gate: incomplete\n")
+    verdicts = {line.split()[0] for line in result.stdout.splitlines() if " descriptions " in line}
+    assert verdicts == {"incomplete", *(["regression"] if chair == 0.4 else []), "not"}

@@ -37,7 +37,7 @@ def undisturbed(checkpoint, data, tmp_path_factory):
     """A finished run of the 25 photographs, and the arguments that made it."""
     folder = tmp_path_factory.mktemp("undisturbed")
     arguments = ["run", "--model", str(checkpoint), "--suite", "chair", "--set", f"images={data.root / 'images'}"]
-    arguments += ["--gen-kwargs", "max_new_tokens=60", "--batch-size", "1"]
+    arguments += ["--allow", "cut", "--gen-kwargs", "max_new_tokens=60", "--batch-size", "1"]
     command = [sys.executable, "-m", "halbench", *arguments, "--out", str(folder / "run")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -99,9 +99,12 @@ def test_generate_only_generates_and_run_finishes_it(checkpoint, data, halbench,
     assert first.returncode == 0, first.stderr
     assert json.loads((tmp_path / "run/manifest.json").read_text())["status"] == "generated"
     answers = (tmp_path / "run/responses.jsonl").read_text()
-    second = halbench("run", *arguments, "--json")
+    second = halbench("run", *arguments)
+    assert (second.returncode, "4 cut off at the token limit (more than 1 %" in second.stderr) == (2, True)
+    second = halbench("run", *arguments, "--allow", "cut", "--json")
     assert second.returncode == 0, second.stderr
-    assert json.loads(second.stdout)["coverage"]["scored"] == 4
+    counted = json.loads(second.stdout)["coverage"]
+    assert (counted["scored"], counted["cut"], counted["allowed"]) == (4, 4, ["cut"])
     assert (tmp_path / "run/responses.jsonl").read_text() == answers
 
 
@@ -256,6 +259,27 @@ def test_a_mistake_in_a_backend_of_ones_own_is_one_line_with_file_and_line(halbe
     assert len(message) == 1, done.stderr
     assert line in message[0]
     assert "bug in halbench" not in done.stderr
+
+
+ENDED = """if Path("end").is_file() and item.id == "2":
+                Path("end").unlink()
+                os.kill(os.getpid(), signal.SIGNAL)
+            yield Response(item.id, "yes" if len(item.images) else "no")"""
+
+
+@pytest.mark.parametrize("verb", ["run", "generate"])
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_keeps_the_rows_and_says_how_to_resume(halbench, own, verb, name, code):
+    generate = ENDED.replace("SIGNAL", name)
+    (own / "mine.py").write_text("import os, signal\nfrom pathlib import Path\n" + MINE.replace("GENERATE", generate))
+    (own / "end").write_text("")
+    command = (verb, "--backend", "mine.py", "--model", "m", "--suite", "suite.py", "--out", "run")
+    ended = halbench(*command)
+    assert (ended.returncode, ended.stdout) == (code, "")
+    assert ended.stderr.splitlines()[-1] == "halbench: interrupted; repeat the command to resume"
+    assert [row["item"] for row in rows(own / "run/responses.jsonl")] == ["1"]
+    assert halbench(*command).returncode == 0
+    assert [row["item"] for row in rows(own / "run/responses.jsonl")] == ["1", "2"]
 
 
 def test_a_served_run_stores_no_key(halbench, tmp_path, monkeypatch):

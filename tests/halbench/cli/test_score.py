@@ -1,10 +1,12 @@
 """halbench score: what it prints where, and with which exit code."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+from judged_runs import ANSWERS, EXCERPTS, JUDGED, judged_run
 
 
 def responses_of(data, name):
@@ -114,3 +116,13 @@ def test_a_closed_pipe_is_no_regression(data):
     process.stdout.close()
     assert process.wait() == 0
     assert process.stderr.read() == ""
+
+
+def test_a_run_that_lacks_verdicts_is_printed_with_the_bounds_of_its_numbers(halbench, tmp_path):
+    judged_run(tmp_path / "part", unreadable=3)
+    done = halbench("score", "--responses", "part", "--judgements", "part_judge.json", "--data", EXCERPTS)
+    assert done.returncode == 2
+    assert re.search(r"all +score ↑ .* 21/24 +1\.\d\d to \d\.\d\d", done.stdout)
+    assert "bounds: the value if each item without a score came out as badly, or as well, as it can." in done.stdout
+    whole = halbench("score", "--suite", "mmhal", "--responses", ANSWERS, "--judgements", JUDGED, "--data", EXCERPTS)
+    assert (whole.returncode, "bounds" in whole.stdout) == (0, False)

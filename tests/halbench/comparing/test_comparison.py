@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from small_runs import bad, compare, description, good, question, resampling, write_run
+from small_runs import bad, compare, covered, description, good, question, resampling, write_run
 from stored import score
 
 from halbench.comparing import comparison
@@ -59,7 +59,9 @@ def test_a_run_does_not_differ_from_itself(tmp_path):
     a = write_run(tmp_path, "a", good())
     for compared in compare(a, a).rows:
         row = compared.row
-        assert (row.difference, row.low, row.high, row.p) == (0, 0, 0, 1)
+        assert (row.difference, row.p) == (0, 1)
+        assert row.low == pytest.approx(-row.high)
+        assert row.low < 0
         assert compared.verdict == "not significant"
 
 
@@ -127,6 +129,49 @@ def test_items_may_stand_in_any_order(tmp_path):
     assert [x.row for x in compare(a, b).rows] == [x.row for x in compare(a, c).rows]
 
 
+# What lacks a score
+
+
+def test_one_item_that_lacks_a_score_is_left_out_of_both_runs_and_the_comparison_says_so(tmp_path):
+    b = bad()
+    b[5] = replace(b[5], counts={}, state="unscored")
+    result = compare(write_run(tmp_path, "a", good()), write_run(tmp_path, "b", b))
+    assert result.notes == ("Compared on the 119 of 120 items that both runs have; A lacks 0 and B lacks 1.",)
+    assert result.incomplete == ()
+    assert rows_of(result)["descriptions", "chair"].verdict == "worse"
+
+
+def test_an_incomplete_run_is_compared_on_the_items_that_both_have_and_nothing_is_tested(tmp_path):
+    b = [replace(s, counts={}, state="missing") if i % 60 < 30 else s for i, s in enumerate(bad())]
+    result = compare(write_run(tmp_path, "a", good()), write_run(tmp_path, "b", b))
+    assert result.notes == ("Compared on the 60 of 120 items that both runs have; A lacks 0 and B lacks 60.",)
+    assert result.incomplete == (f"{tmp_path / 'b'} is incomplete: 60 of 120 items scored (60 without a response)",)
+    chair = rows_of(result)["descriptions", "chair"]
+    assert chair.row.difference == pytest.approx(0.2)
+    assert {(c.verdict, c.p_holm, c.row.p) for c in result.rows} == {("incomplete", None, None)}
+
+
+def test_an_item_with_several_answers_is_left_out_of_both_runs(tmp_path):
+    b = write_run(tmp_path, "b", [*bad(), replace(bad()[3], counts={})])
+    result = compare(write_run(tmp_path, "a", good()), b)
+    assert (result.n, result.left_out) == (119, 1)
+    assert "1 duplicate id (all rows scored): d3" in result.incomplete[0]
+
+
+def test_empty_cut_and_refused_answers_are_named_where_the_runs_differ(tmp_path):
+    a = write_run(tmp_path, "a", good())
+    b = write_run(tmp_path, "b", bad(), coverage=replace(covered(bad()), empty=1, refused=4))
+    assert compare(a, b).notes == ("Empty, cut or refused answers: A none; B 1 empty, 4 refusals.",)
+    assert compare(b, b).notes == ()
+
+
+def test_a_run_of_nothing_but_empty_answers_is_not_better(tmp_path):
+    b = write_run(tmp_path, "b", good(), coverage=replace(covered(good()), empty=120))
+    result = compare(write_run(tmp_path, "a", bad()), b)
+    assert rows_of(result)["descriptions", "chair"].verdict == "incomplete"
+    assert "120 empty" in result.incomplete[0]
+
+
 # What is refused
 
 
@@ -157,7 +202,8 @@ def test_fields_that_differ_under_one_signature_line_are_refused_too(tmp_path):
 
 
 def test_runs_of_different_suites_are_refused(tmp_path):
-    other = {"suite": {"name": "amber"}}
+    other = {"suite": {"name": "amber", "version": "1", "options": {}}, "items": "120", "decoding": None, "model": {}}
+    other["limit"] = None
     assert "of 'amber'" in refused(
         write_run(tmp_path, "a", good()), write_run(tmp_path, "b", bad(), settings=other, signature="suite:amber")
     )
@@ -175,23 +221,14 @@ def test_an_item_with_another_image_is_refused(tmp_path):
     assert "'d7' has different images" in refused(write_run(tmp_path, "a", good()), write_run(tmp_path, "b", b))
 
 
-def test_a_duplicate_item_is_refused(tmp_path):
-    b = bad()
-    assert "item 'd3' has two scores" in refused(write_run(tmp_path, "a", good()), write_run(tmp_path, "b", [*b, b[3]]))
-
-
-def test_an_incomplete_run_is_refused_and_says_what_is_missing(tmp_path):
-    coverage = {"items": 120, "scored": 46, "empty": 0, "missing": 74, "errors": 0, "unscored": 0}
-    coverage |= {"reasons": [], "duplicates": [], "share": 46 / 120}
-    b = write_run(tmp_path, "b", bad(), status="incomplete", coverage=coverage)
-    message = refused(write_run(tmp_path, "a", good()), b)
-    assert "only complete runs" in message
-    assert "46 of 120 items scored (74 without a response)" in message
+def test_a_second_score_that_the_run_does_not_name_is_refused(tmp_path):
+    b = write_run(tmp_path, "b", [*bad(), bad()[3]], coverage=covered(bad()))
+    assert "item 'd3' has two scores" in refused(write_run(tmp_path, "a", good()), b)
 
 
 def test_a_run_that_was_killed_is_refused(tmp_path):
     b = write_run(tmp_path, "b", [], status="running", signature=None, signature_fields=None)
-    assert "was not finished" in refused(write_run(tmp_path, "a", good()), b)
+    assert "not finished; repeat its command" in refused(write_run(tmp_path, "a", good()), b)
 
 
 @pytest.mark.parametrize("field", ["signature", "signature_fields", "settings"])
@@ -209,7 +246,7 @@ def test_a_complete_run_without_scores_is_refused(tmp_path):
 @pytest.mark.parametrize("counts", [{"hallucinated": "3"}, {"hallucinated": None}])
 def test_counts_that_are_no_numbers_are_refused(tmp_path, counts):
     b = write_run(tmp_path, "b", [replace(score, counts=counts) for score in bad()])
-    assert "item 'd0': counts must be numbers" in refused(write_run(tmp_path, "a", good()), b)
+    assert "scores.jsonl:1: field 'counts' of Score cannot be {" in refused(write_run(tmp_path, "a", good()), b)
 
 
 def test_counts_that_are_no_object_are_refused_with_their_line(tmp_path):

@@ -1,15 +1,17 @@
 """The gate: verdicts from whole intervals, and companions that a margin binds as well."""
 
 import json
+from dataclasses import replace
 
 import pytest
-from small_runs import description, gate, noisy, resampling, write_run
+from small_runs import description, gate, noisy, question, resampling, write_run
 
-from halbench.comparing.comparison import Pairing, measure
+from halbench.comparing.comparison import Pairing, Row, load_run, measure
+from halbench.comparing.gating import gate_runs, verdict_of
 from halbench.comparing.gating import gated as gated_row
 from halbench.comparing.margins import resolve_margins
 from halbench.scoring_tools.ratios import ratio_metric
-from halbench.types import Decoding, Suite
+from halbench.types import Decoding, Result, Suite
 
 MADE_UP = ratio_metric("made_up", "hallucinated", "mentions", "lower", companions=("length",))
 LENGTH = ratio_metric("length", "words", "texts", "neither", unit="words")
@@ -32,10 +34,26 @@ def verdicts(result):
     return {f"{row.row.group}/{row.row.metric}": row.verdict for row in result.rows}
 
 
-def test_a_run_passes_against_itself_even_without_any_margin(gated):
-    result = gated(noisy(), {"chair": 0, "cover": 0, "questions/accuracy": 0})
-    assert result.outcome == "pass"
-    assert set(verdicts(result).values()) == {"pass", "not gated"}
+@pytest.mark.parametrize(("margin", "outcome"), [(0.032, "pass"), (0.03, "inconclusive"), (0, "inconclusive")])
+def test_a_run_passes_against_itself_by_a_margin_that_its_images_can_show(gated, margin, outcome):
+    # Nothing changed on 120 images: at most 3.84 / (120 + 3.84).
+    assert gated(noisy(), {"chair": margin, "cover": margin, "questions/accuracy": margin}).outcome == outcome
+
+
+def test_two_perfect_runs_of_20_items_are_not_equal_for_certain(tmp_path):
+    perfect = [question(number, True) for number in range(20)]
+    a, b = (write_run(tmp_path, name, perfect) for name in "ab")
+    (tmp_path / "margins.yaml").write_text("accuracy: 0")
+    result = gate(b, a, tmp_path / "margins.yaml")
+    assert result.outcome == "inconclusive"
+    assert result.rows[0].row.low == pytest.approx(-0.161, abs=1e-3)
+
+
+def test_a_bound_that_equals_the_margin_does_not_pass():
+    row = Row("all", "hal", 0, 0, 0.01, 0.0, 3 / 300, 1, "", None, 300, 300, 0, "lower", "fraction")
+    assert verdict_of(row, 0.01, falling=False)[0] == "inconclusive"
+    assert verdict_of(replace(row, low=0.01, high=0.02), 0.01, falling=False)[0] == "inconclusive"
+    assert verdict_of(row, 0.0101, falling=False)[0] == "pass"
 
 
 def test_a_run_that_is_surely_worse_than_the_margin_is_a_regression(gated):
@@ -138,3 +156,40 @@ def test_a_length_that_a_margin_binds_may_grow_but_not_fall(words, verdict):
     assert result.verdict == verdict
     assert result.margin == pytest.approx(3.0, abs=0.1)
     assert "gated as a companion of made_up" in result.reason
+
+
+@pytest.mark.parametrize(("worst", "outcome"), [(None, "inconclusive"), (0.21, "pass"), (0.5, "inconclusive")])
+def test_a_run_does_not_pass_by_lacking_the_items_that_it_answers_worst(tmp_path, worst, outcome):
+    baseline, run = (load_run(write_run(tmp_path, name, noisy())) for name in ("baseline", "run"))
+    first = next(iter(run.scores))
+    row = Result(
+        "tiny",
+        "descriptions",
+        "chair",
+        0.2,
+        None,
+        None,
+        119,
+        1.0,
+        "lower",
+        "fraction",
+        None,
+        "",
+        "CHAIR",
+        True,
+        (),
+        False,
+        None,
+        "",
+        worst,
+    )
+    scores = {**run.scores, first: replace(run.scores[first], counts={}, state="error")}
+    lacking = replace(run, scores=scores, results=[row])
+
+    def verdict(tested, reference):
+        result = gate_runs(tested, reference, {"chair": 0.2}, resampling(), str(tmp_path / "tiny.py"))
+        return next(row.verdict for row in result.rows if row.row.metric == "chair")
+
+    assert verdict(run, baseline) == "pass"
+    assert verdict(lacking, baseline) == outcome
+    assert verdict(lacking, lacking) == "pass", "the baseline lacks it too"

@@ -8,6 +8,7 @@ import pytest
 
 from halbench.data.datasets import Data
 from halbench.doctor import checks
+from halbench.scoring_tools import language
 
 
 def problems(findings: list[checks.Finding]) -> list[checks.Finding]:
@@ -30,11 +31,18 @@ def install(folder: Path, name: str, version: str, code: str) -> None:
     )
 
 
-def test_another_nltk_than_the_pinned_one_is_a_problem(tmp_path, monkeypatch):
-    install(tmp_path, "nltk", "3.10.0", "")
+def test_another_textblob_than_the_pinned_one_is_a_problem(tmp_path, monkeypatch):
+    install(tmp_path, "textblob", "0.20.0", "")
     monkeypatch.syspath_prepend(str(tmp_path))
-    (problem,) = problems(checks.packages())
-    assert problem.detail == "3.10.0; numbers are pinned to 3.9.1: pip install nltk==3.9.1"
+    problem = next(found for found in problems(checks.packages()) if found.name == "textblob")
+    assert problem.detail == "0.20.0; numbers are pinned to 0.19.0: pip install textblob==0.19.0"
+
+
+def test_an_nltk_that_splits_text_differently_is_a_problem(data, monkeypatch):
+    monkeypatch.setattr(language.WordTokenizer, "PUNCTUATION", [])
+    found = checks.language(data)[0]
+    assert (found.state, found.detail[:16]) == ("problem", "NLTK behaves as ")
+    assert "pip install nltk==3.9.4" in found.detail
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from halbench.evaluation.suite_contract import all_metrics
 from halbench.evaluation.suites import load_suite, open_task
 from halbench.plugins import names
 from halbench.scoring_tools.ratios import ratio_metric
-from halbench.types import Item, Metric, Score, Suite, Task
+from halbench.types import Extremes, Item, Metric, Score, Suite, Task
 
 BUILT_IN = names("halbench.suites")
 
@@ -90,6 +90,21 @@ def test_every_built_in_suite_keeps_the_contract_on_its_real_data(name, data, tm
         "pope": set(),
         "scenes": {"chair", "hal", "cog"},
     }.get(name, {metric for _, metric in lower})
+
+
+def test_extremes_that_an_answer_exceeds_are_refused():
+    right = ratio_metric("right", "right", "asked", "higher")
+
+    def score(item, response, judgement):
+        return Score.of(item, {"asked": 1, "right": response.text == item.truth})
+
+    task = Task(
+        TASK.items, score, {}, extremes=lambda item: Extremes({"asked": 1, "right": 0.5}, {"asked": 1, "right": 0})
+    )
+    with pytest.raises(
+        InputError, match=r"bring all/right to 1, but by Task\.extremes it is 0 at worst and 0\.5 at best"
+    ):
+        check_empty_answers(replace(SUITE, metrics=(right,)), task)
 
 
 def test_a_joint_metric_that_silence_improves_is_refused():

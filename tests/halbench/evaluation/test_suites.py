@@ -35,7 +35,7 @@ def test_the_hash_of_a_suite_file_is_part_of_its_version(tmp_path):
     assert before != after
     assert before.startswith("1-")
     assert after.startswith("1-")
-    assert load_suite("pope").version == "1"
+    assert load_suite("chair").version == "1"
 
 
 def test_a_run_folder_s_suite_is_built_in_or_in_the_file_that_the_user_names(tmp_path):

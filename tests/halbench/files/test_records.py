@@ -74,6 +74,7 @@ def test_a_torn_last_line_is_skipped_only_where_that_is_expected(tmp_path):
     [
         (b'{"a": 1,\n"b" 2}', r"a\.json:2: not valid JSON"),
         (b'{"a": NaN}', "NaN is not a JSON value"),
+        (b'{"a": {"b": 1, "b": 2}}', "'b' occurs twice in one object"),
         (b"\xff\xfe", "not UTF-8 text"),
         (None, "cannot be read"),
     ],

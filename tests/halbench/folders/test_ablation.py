@@ -23,8 +23,9 @@ def test_the_parts_of_a_cell_are_below_it(tmp_path):
 
 def test_the_record_is_read_back_and_another_format_refused(tmp_path):
     folder = AblationFolder(tmp_path)
-    folder.write_record({"status": "complete", "cells": {}})
-    assert folder.record() == {"format": 1, "status": "complete", "cells": {}}
+    settings = {"model": {}, "pairs": {"source": {"pairs": 8}}, "suite": {}, "limit": None}
+    folder.write_record({"status": "complete", "settings": settings, "cells": {}})
+    assert folder.record() == {"format": 1, "status": "complete", "settings": settings, "cells": {}}
     folder.record_path.write_text('{"format": 9}')
     with pytest.raises(InputError, match="format 9; this halbench reads format 1"):
         folder.record()

@@ -70,6 +70,24 @@ def test_a_folder_with_other_things_is_refused_and_left_as_it_is(tmp_path, kind)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folder_that_was_left_before_its_first_record_was_written_counts_as_new(tmp_path, kind):
+    record = {RunFolder: "manifest.json", TrainingFolder: "training.json", AblationFolder: "ablation.json"}[kind]
+    (tmp_path / f"{record}.{'0f' * 16}.partial").write_text('{"half')
+    (tmp_path / "responses.jsonl").write_text("")
+    (tmp_path / ".lock").write_text("")
+    with kind(tmp_path).lock():
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "responses.jsonl"]
+    (tmp_path / "responses.jsonl").write_text('{"item": "1", "text": "of something else"}\n')
+    with pytest.raises(InputError, match="is not empty"), kind(tmp_path).lock():
+        pass
+
+
+def test_a_name_that_is_too_long_for_the_disk_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="cannot be written"), lock_folder(tmp_path / ("a" * 300), "manifest.json"):
+        pass
+
+
 def test_a_folder_of_ours_is_locked_again(tmp_path):
     (tmp_path / "manifest.json").write_text("{}")
     (tmp_path / "responses.jsonl").write_text("")
@@ -92,7 +110,7 @@ def test_a_file_system_without_locks_gets_its_own_line(tmp_path, monkeypatch, er
         pass
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT, errno.EFBIG])
 def test_a_disk_that_cannot_be_written_is_not_taken_for_one_without_locks(tmp_path, monkeypatch, number):
     def acquire(*arguments: object, **options: object) -> None:
         raise OSError(number, "cannot")

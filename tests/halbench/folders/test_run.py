@@ -85,5 +85,4 @@ def test_a_folder_of_format_1_is_scored_again_with_the_same_numbers(tmp_path, da
     old = of_format_1(tmp_path / "old")
     again = score(None, old, data, out=tmp_path / "new")  # the folder knows its suite
     assert (again.signature, again.results) == (first.signature, first.results)
-    with pytest.raises(InputError, match="only complete runs"):
-        load_run(tmp_path / "new")  # readable; two of 1,004 answers are no complete run
+    assert not load_run(tmp_path / "new").coverage.complete  # readable; two of 1,004 answers are no complete run

@@ -10,7 +10,12 @@ from baselines.training.recipes import Recipe
 from halbench.errors import InputError
 from halbench.folders.training import NOT_PART_OF_METHOD, TrainingFolder
 
-SETTINGS = {"objective": {"name": "dpo", "config": {"beta": 0.1}}, "recipe": {"seed": 1}, "model": "m", "dtype": "auto"}
+SETTINGS = {
+    "objective": {"name": "dpo", "config": {"beta": 0.1}},
+    "recipe": {"seed": 1, "learning_rate": 0.1},
+    "model": "m",
+    "dtype": "auto",
+}
 
 
 def test_every_field_without_effect_is_a_field_of_a_recipe():
@@ -35,7 +40,9 @@ def test_a_folder_belongs_to_one_set_of_settings(tmp_path):
     assert folder.open_or_create(SETTINGS) is False
     with pytest.raises(InputError, match=r'other settings \(model: "m" \(recorded\), "n" \(requested\)\)'):
         folder.open_or_create({**SETTINGS, "model": "n"})
-    folder.finish({"settings": SETTINGS, "identity": {}})
+    proof = {"pairs": "p", "used": 1, "dropped": [], "unreadable": 0, "seed": 1, "order": [], "views": {}}
+    proof |= {"model": "m", "reference": "r"}
+    folder.finish({"settings": SETTINGS, "identity": proof, "steps": 1, "seconds": 0.5})
     assert folder.open_or_create(SETTINGS) is True
     assert folder.is_complete()
 
@@ -46,11 +53,13 @@ def test_an_unfinished_training_has_no_complete_record(tmp_path):
         TrainingFolder(tmp_path).complete_record()
 
 
-@pytest.mark.parametrize("settings", [None, {}, {"recipe": 3}])
+@pytest.mark.parametrize("settings", [None, {}, {**SETTINGS, "recipe": 3}])
 def test_an_edited_record_is_refused(tmp_path, settings):
     record = {"format": 1, "status": "complete", "settings": settings, "identity": {"pairs": "x"}}
     (tmp_path / "training.json").write_text(json.dumps(record))
-    with pytest.raises(InputError, match="not the record of a training"):
+    with pytest.raises(
+        InputError, match=r"training\.json(: settings)?: (missing )?field '(settings|objective|recipe)'"
+    ):
         TrainingFolder(tmp_path).complete_record()
 
 

@@ -1,21 +1,23 @@
 """The judge against a real HTTP server through the real client."""
 
+import gc
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from judge_server import NEVER, Answer, JudgeServer, failure, reply
 
 from halbench.errors import InputError
+from halbench.files.interruption import Interrupted, interruptible
 from halbench.folders.run import RunFolder
 from halbench.judging import judge as module
-from halbench.judging.judge import identity, judge, served_models
+from halbench.judging.judge import identity, served_models
 from halbench.judging.options import JudgeOptions
 from halbench.types import Judgement
 
@@ -24,21 +26,14 @@ pytest.importorskip("openai")
 KEY = "sk-very-secret-123"
 
 
-@pytest.fixture(autouse=True)
-def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*module.KEY_VARIABLES, "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> RunFolder:
-    run = RunFolder(tmp_path / "run")
-    run.begin({})
-    return run
-
-
-def readable(text: str) -> bool:
+def readable(item: str, text: str) -> bool:
     return "Rating:" in text
+
+
+def judge(*arguments: Any, **named: Any) -> dict[str, Judgement]:
+    """The verdicts of a judge that is asked once."""
+    (verdicts,) = module.judge(*arguments, **named)
+    return verdicts
 
 
 def options(server: JudgeServer, **fields: Any) -> JudgeOptions:
@@ -345,7 +340,7 @@ from halbench.judging.judge import judge
 from halbench.judging.options import JudgeOptions
 from halbench.folders.run import RunFolder
 folder = RunFolder(Path(sys.argv[2]))
-judge({str(n): f"prompt {n}" for n in range(40)}, lambda text: "Rating:" in text, JudgeOptions("m", sys.argv[1], 4), folder)
+judge({str(n): f"prompt {n}" for n in range(40)}, lambda item, text: "Rating:" in text, JudgeOptions("m", sys.argv[1], 4), folder)
 """
     with JudgeServer(lambda *_: reply("Rating: 2", wait_s=0.05)) as server:
         command = [sys.executable, "-c", program, server.url, str(folder.path)]
@@ -361,9 +356,31 @@ judge({str(n): f"prompt {n}" for n in range(40)}, lambda text: "Rating:" in text
         before = len(server.requests)
         verdicts = judge({str(n): f"prompt {n}" for n in range(40)}, readable, options(server), folder)
     assert 12 <= kept < 40
+    assert before - kept <= 4, "lost are at most the requests in flight"
     assert len(server.requests) - before == 40 - kept
     assert {row.state for row in verdicts.values()} == {"ok"}
     assert len(rows(folder)) == 40
+
+
+def test_a_signal_ends_a_session_with_whole_rows_and_it_resumes(
+    folder: RunFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(prompt: str, number: int) -> Answer:
+        if len(server.requests) == 15:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return reply("Rating: 2", wait_s=0.02)
+
+    prompts = {str(n): f"prompt {n}" for n in range(20)}
+    with JudgeServer(answer) as server:
+        with pytest.raises(Interrupted), interruptible():
+            judge(prompts, readable, options(server), folder)
+        gc.collect()
+        assert not caplog.records, "asyncio has nothing to add"
+        assert 0 < len(rows(folder)) < 20
+        assert folder.judgements_path.read_bytes().endswith(b"\n")
+        verdicts = judge(prompts, readable, options(server), folder)
+    assert {row.state for row in verdicts.values()} == {"ok"}
+    assert len(rows(folder)) == 20
 
 
 def test_importing_the_judge_needs_no_client() -> None:

@@ -17,7 +17,7 @@ from halbench.judging.options import JudgeOptions
 pytest.importorskip("openai")
 
 
-def readable(text: str) -> bool:
+def readable(item: str, text: str) -> bool:
     return "Rating:" in text
 
 
@@ -53,9 +53,9 @@ def test_a_served_checkpoint_judges(folder: RunFolder, tmp_path: Path) -> None:
                 time.sleep(0.5)
             served = JudgeOptions(model, f"http://127.0.0.1:{port}/v1", max_tokens=8)
             prompts = {"1": "Is there a dog?", "2": "How many chairs are there?"}
-            verdicts = judge(prompts, bool, served, folder)
-            assert judge(prompts, readable, replace(served, attempts=1), folder) == verdicts
-            unreadable = judge({"3": "Rate it"}, readable, served, folder)["3"]
+            verdicts = judge(prompts, lambda item, text: bool(text), served, folder)[0]
+            assert judge(prompts, readable, replace(served, attempts=1), folder)[0] == verdicts
+            unreadable = judge({"3": "Rate it"}, readable, served, folder)[0]["3"]
         finally:
             process.kill()
     assert [(row.state, row.served_model) for row in verdicts.values()] == [("ok", f"{model}@main")] * 2

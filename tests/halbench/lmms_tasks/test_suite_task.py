@@ -40,7 +40,7 @@ def test_the_metrics_of_real_responses_are_those_of_halbench_score(data, capsys,
     evaluation = score(suite, data.root / "responses" / file, data)
     assert evaluation.coverage.complete
     same_numbers(numbers, evaluation)
-    assert capsys.readouterr().err.strip() == evaluation.signature, "once, not with every metric"
+    assert capsys.readouterr().err.strip() == f"halbench: {evaluation.signature}", "once, not with every metric"
 
 
 def test_options_of_the_suites_come_from_the_environment(data, monkeypatch):

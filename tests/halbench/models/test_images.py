@@ -1,5 +1,7 @@
 """Opening images: as stored, once, and what is wrong with those that cannot be opened."""
 
+import numpy as np
+import pytest
 from PIL import Image
 
 from halbench.models.images import open_image, open_images
@@ -15,6 +17,20 @@ def test_an_image_is_rgb_exactly_as_it_is_stored_whatever_its_exif_rotation(tmp_
     assert (opened.mode, opened.size, opened.tobytes()) == ("RGB", (4, 2), stored.tobytes())
     stored.convert("P").save(tmp_path / "b.png")
     assert open_image(tmp_path / "b.png").mode == "RGB"
+
+
+@pytest.mark.parametrize("name", ["grey.png", "grey.tiff"])
+def test_sixteen_bits_of_grey_are_scaled_to_eight_not_clipped_to_white(name, tmp_path):
+    ramp = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(ramp * 257).save(tmp_path / name)
+    assert (np.array(open_image(tmp_path / name)) == ramp[:, :, None]).all()
+
+
+def test_an_image_whose_values_have_no_known_range_is_a_problem_not_a_white_picture(tmp_path):
+    Image.fromarray(np.full((4, 4), 0.5, dtype=np.float32)).save(tmp_path / "float.tiff")
+    item = Item("1", (tmp_path / "float.tiff",), "?", None, "all")
+    problem = str(open_images([item]).problem(item))
+    assert "expected 8 or 16 bits per channel, found 32" in problem
 
 
 def test_an_item_s_problem_is_that_of_its_first_image_that_cannot_be_opened(tmp_path):

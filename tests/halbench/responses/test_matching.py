@@ -6,7 +6,7 @@ import pytest
 from written_responses import row_of
 
 from halbench.errors import InputError
-from halbench.responses.matching import image_key, match_by_id_or_question
+from halbench.responses.matching import image_key, match_by_id_or_question, match_by_order
 from halbench.suites.amber import read_items
 from halbench.types import Item, ResponseRow
 
@@ -79,3 +79,19 @@ def test_images_with_the_same_number_or_name_are_not_confused(images, named):
 def test_a_blank_cell_in_place_of_an_image_is_no_image():
     text_only = Item("t", (), "Capital of France?", None, "all")
     assert match_by_id_or_question([text_only], [row_of("Paris", id="t", image="")], "") == ["t"]
+
+
+def log_row(doc_id: int, question: str) -> ResponseRow:
+    return ResponseRow(1, "Yes", prompt=question, extra={"doc_id": doc_id})
+
+
+def test_rows_of_a_log_are_matched_by_their_doc_id_only_where_number_and_questions_agree():
+    rows = [
+        log_row(2, "Is the sky gloomy in this image?\nAnswer"),
+        log_row(0, "Describe this image"),
+        log_row(1, "Is the sky sunny in this image?"),
+    ]
+    assert match_by_order(ITEMS, rows) == ["1006", "1", "1005"]
+    assert match_by_order(ITEMS, rows[:2]) is None
+    assert match_by_order(ITEMS, [rows[0], log_row(1, "Describe this image"), log_row(0, rows[2].prompt)]) is None
+    assert match_by_order(ITEMS, rows, lambda item, row: item.id != "1") is None

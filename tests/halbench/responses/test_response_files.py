@@ -23,9 +23,13 @@ from halbench.responses.response_files import read_response_file, responses_of
             {"doc_id": 4, "doc": {"id": 1005, "image": "AMBER_1.jpg", "query": "Is it?"}, "target": "no", "resps": [["No"]], "filtered_resps": ["No"]},
             "No", "1005", "AMBER_1.jpg", "Is it?",
         ),
+        (
+            {"doc_id": 4, "target": "[]", "filtered_resps": ["A dog."], "coco_cap_chair_i": {"image_id": 42, "pred": []}, "input": "Describe."},
+            "A dog.", None, "42", "Describe.",
+        ),
         ({"id": 2, "response": None}, "", "2", None, None),
     ],
-    ids=["amber", "chair", "llava", "pope log", "mmhal", "vlmevalkit", "lmms-eval", "null text"],
+    ids=["amber", "chair", "llava", "pope log", "mmhal", "vlmevalkit", "lmms-eval", "lmms-eval without doc", "null text"],
 )  # fmt: skip
 def test_the_response_text_is_read_from_each_format(tmp_path, row, text, id, image, prompt):
     (read,) = read_response_file(written(tmp_path, [row]))

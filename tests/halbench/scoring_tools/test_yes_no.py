@@ -21,6 +21,13 @@ from halbench.scoring_tools import yes_no
         ("I do not know", None, None, "no"),
         ("A dog. No cat.", None, None, "yes"),
         ("", None, None, "yes"),
+        ("No image was provided.", None, None, "no"),
+        ("No response.", None, None, "no"),
+        ("Not sure, no idea", None, None, "no"),
+        ("There is no dog in the image", None, "no", "no"),
+        ("Yes/No", None, None, "yes"),
+        ("Yes, no", None, None, "no"),
+        ("No, there is none.", None, "no", "no"),
     ],
 )
 def test_each_reading_of_an_answer(text, strict, lenient, llava):
@@ -55,3 +62,10 @@ def test_an_unread_answer_is_wrong_and_counted_as_unread():
         False,
         True,
     )
+
+
+def test_the_authors_reading_is_counted_next_to_ours():
+    counts = yes_no.count_both("no", "no", "yes", positive="yes")
+    assert (counts["correct"], counts["answered_positive"]) == (True, False)
+    assert (counts["official_correct"], counts["official_answered_positive"]) == (False, True)
+    assert "official_questions" not in counts

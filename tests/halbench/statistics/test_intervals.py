@@ -62,6 +62,14 @@ def test_one_image_says_next_to_nothing():
     assert result.high > 0.9
 
 
+@pytest.mark.parametrize(("metric", "names"), [(RATING, "rating rated"), (LENGTH, "words captions")])
+def test_a_rating_or_length_whose_values_are_0_and_1_is_not_a_proportion(metric, names):
+    assert bounds(metric, counts(names, [[1, 1]] * 12)) is None
+    some = bounds(metric, counts(names, [[1, 1]] * 2 + [[0, 1]] * 10))
+    assert some.method == "bootstrap"
+    assert (some.low, some.high) != wilson(2, 12)
+
+
 def test_a_rating_that_never_varies_gets_no_interval():
     assert bounds(RATING, counts("rating rated", [[3, 1]] * 12)) is None
 

@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import scipy
 from image_counts import RATE, RATING, counts, paired
 
 from halbench.statistics.clusters import bootstrap_draws, swap_draws
 from halbench.statistics.intervals import wilson
-from halbench.statistics.paired_tests import holm, mcnemar, paired_test, resampling_footnote
+from halbench.statistics.paired_tests import holm, mcnemar, paired_test, resampling_footnote, score_bounds
 
 
 def test_mcnemar_equals_the_exact_binomial_test():
@@ -67,18 +68,83 @@ def test_swapping_within_images_gives_the_exact_permutation_p_value():
     assert result.p_value == pytest.approx(2 / 1024, abs=0.001)
 
 
-def test_the_same_counts_on_every_image_are_no_difference():
+def test_the_same_counts_on_every_image_are_no_difference_but_not_for_certain():
     a = counts("hits asked", [[i % 3, 7] for i in range(50)])
     result = paired(RATE, a, a)
-    assert (result.difference, result.low, result.high, result.p_value) == (0, 0, 0, 1)
-    assert result.method == "identical counts"
+    assert (result.difference, result.p_value) == (0, 1)
+    assert (result.low, result.high) == pytest.approx((-wilson(0, 50)[1], wilson(0, 50)[1]))
+
+
+def test_the_same_ratings_are_as_uncertain_as_their_range():
+    a = counts("rating rated", [[i % 6, 1] for i in range(60)])
+    result = paired(RATING, a, a)
+    assert (result.low, result.high) == pytest.approx((-5 * wilson(0, 60)[1], 5 * wilson(0, 60)[1]))
+    constant = counts("rating rated", [[3, 1]] * 60)
+    assert paired(RATING, constant, constant).low is None
+
+
+@pytest.mark.parametrize(("gained", "lost", "n"), [(5, 0, 20), (3, 9, 100), (7, 7, 14), (1, 2, 1004)])
+def test_a_score_interval_ends_where_the_likeliest_model_of_a_difference_is_1_96_deviations_off(gained, lost, n):
+    def deviations(true):
+        """From the observed difference, under the likeliest paired proportions that differ by `true`, found numerically."""
+        edges = max(0.0, -true) + 1e-12, (1 - true) / 2 - 1e-12
+
+        def unlikely(p):
+            rest = (n - gained - lost) * math.log(1 - 2 * p - true + 1e-15)
+            return -(gained * math.log(p + true) + lost * math.log(p) + rest)
+
+        p = scipy.optimize.minimize_scalar(unlikely, bounds=edges, method="bounded", options={"xatol": 1e-12}).x
+        return (gained - lost - n * true) / math.sqrt(n * (2 * p + true - true**2))
+
+    low, high = score_bounds(np.array([1.0] * gained + [-1.0] * lost), n)
+    assert (deviations(low), deviations(high)) == pytest.approx((1.96, -1.96), abs=1e-3)
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(0, 0), (20, 0), (0, 20), (4, 0), (6, 14)])
+def test_a_score_interval_is_within_all_and_nothing_and_the_same_both_ways(gained, lost):
+    low, high = score_bounds(np.array([1.0] * gained + [-1.0] * lost), 20)
+    assert -1 <= low <= (gained - lost) / 20 <= high <= 1
+    assert high - low > 0.1
+    assert score_bounds(np.array([-1.0] * gained + [1.0] * lost), 20) == pytest.approx((-high, -low))
+
+
+def test_the_interval_contains_0_wherever_the_test_does_not_reject():
+    # Five against none: the score test alone rejects (z = 2.2), the exact test does not (p = 0.06).
+    a, b = counts("hits asked", [[0, 1]] * 50), counts("hits asked", [[1, 1]] * 5 + [[0, 1]] * 45)
+    assert paired(RATE, a, b).p_value == pytest.approx(2 / 32)
+    assert paired(RATE, a, b).low == 0
+
+
+def test_a_difference_on_few_images_is_wider_than_its_bootstrap():
+    # Two images of 300 with one wrong answer of six each: the bootstrap ends at 0.28 points (5 of 1800 answers).
+    a, b = counts("hits asked", [[0, 6]] * 300), counts("hits asked", [[1, 6]] * 2 + [[0, 6]] * 298)
+    assert paired(RATE, a, b).high > 0.004
+
+
+def test_a_rating_of_0_and_1_is_tested_as_a_rating():
+    a, b = counts("rating rated", [[0, 1]] * 12), counts("rating rated", [[1, 1]] * 6 + [[0, 1]] * 6)
+    assert paired(RATING, a, b).method == "Wilcoxon"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_rank_test_agrees_with_scipys_exact_one(seed):
+    # Eight ratings: SciPy goes through all 256 sign patterns.
+    before, after = np.random.default_rng(seed).integers(0, 7, size=(2, 8))
+    a, b = (counts("rating rated", np.column_stack([ratings, np.ones(8)])) for ratings in (before, after))
+    every_pattern = scipy.stats.PermutationMethod(n_resamples=300)
+    exact = scipy.stats.wilcoxon(after - before, zero_method="pratt", method=every_pattern)
+    assert paired(RATING, a, b, 20_000).p_value == pytest.approx(exact.pvalue, abs=0.01)
+
+
+def test_mcnemar_agrees_with_scipys_binomial_test():
+    assert mcnemar(3, 11) == pytest.approx(scipy.stats.binomtest(3, 14).pvalue)
 
 
 def test_two_runs_without_any_hallucination_may_still_differ_a_little():
     a, b = counts("hits asked", [[0, 5]] * 100), counts("hits asked", [[0, 9]] * 100)
     result = paired(RATE, a, b)
     assert (result.difference, result.p_value) == (0, 1)
-    assert (result.low, result.high) == (-wilson(0, 100)[1], wilson(0, 100)[1])
+    assert (result.low, result.high) == pytest.approx((-wilson(0, 100)[1], wilson(0, 100)[1]))
 
 
 def test_a_difference_that_rests_on_one_image_is_not_significant():

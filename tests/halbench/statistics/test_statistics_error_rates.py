@@ -9,6 +9,8 @@ from image_counts import F1, RATE, bounds, counts, paired
 
 from halbench.statistics.intervals import wilson
 
+pytestmark = pytest.mark.simulation
+
 
 def answers(rng, shape, p, icc, alike):
     """Binary answers of two equally good models, bool [2, simulations, images, items].

@@ -2,13 +2,16 @@
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from stored import counts, printed, score
+from written_responses import row_of
 
+from halbench.errors import InputError
 from halbench.scoring_tools import yes_no
-from halbench.suites.amber import Lexicon, Slots, score_description, score_question
+from halbench.suites.amber import Lexicon, Slots, match, score_description, score_question
 from halbench.types import Item
 
 RELATIONS = {"sky": [], "person": ["man", "woman"], "man": [], "dog": ["puppy"], "cloud": [], "cat": []}
@@ -88,8 +91,29 @@ def test_only_exact_answers_count_and_no_is_the_positive_class(text, truth, corr
 def test_the_share_that_neither_reading_understands_is_a_metric_of_its_own():
     item = Item("1005", (Path("AMBER_1.jpg"),), "Is it?", "no", "state")
     unread = {text: score_question(item, text, yes_no.read_strict).counts for text in ("no.", "Perhaps")}
-    assert (unread["no."]["unread"], unread["no."]["unreadable"]) == (True, False)
-    assert (unread["Perhaps"]["unread"], unread["Perhaps"]["unreadable"]) == (True, True)
+    assert (unread["no."]["unread_by_authors"], unread["no."]["unread"]) == (True, False)
+    assert (unread["Perhaps"]["unread_by_authors"], unread["Perhaps"]["unread"]) == (True, True)
+
+
+def test_the_official_reading_is_counted_whatever_the_value_s_reading_is():
+    item = Item("1005", (Path("AMBER_1.jpg"),), "Is it?", "no", "state")
+    counts = score_question(item, "No.", yes_no.read_lenient).counts
+    assert (counts["correct"], counts["official_correct"], counts["unread_by_authors"], counts["unread"]) == (
+        1,
+        0,
+        1,
+        0,
+    )
+
+
+def test_a_log_of_lmms_eval_without_ids_is_matched_by_order_and_truth():
+    items = [Item(str(n), (Path(f"AMBER_{n}.jpg"),), "Describe this image.", {"truth": [word]}, "generative") for n, word in enumerate(("sky", "t-shirt"))]  # fmt: skip
+    rows = [
+        row_of(doc_id=n, input="Describe this image", target=str(item.truth["truth"])) for n, item in enumerate(items)
+    ]
+    assert match(items, rows) == ["0", "1"]
+    with pytest.raises(InputError, match="no id"):
+        match(items, [replace(row, extra={**row.extra, "doc_id": 1 - n}) for n, row in enumerate(rows)])
 
 
 def test_the_amber_score_is_not_made_from_a_part(data, tmp_path):
@@ -137,10 +161,10 @@ AMBER_COUNTS = {
 }
 QUESTION_COUNTS = {
     "qa_correct_num": "questions",
-    "qa_correct_score": "correct",
+    "qa_correct_score": "official_correct",
     "qa_no_num": "truth_positive",
-    "qa_no_score": "correct_positive",
-    "qa_ans_no_num": "answered_positive",
+    "qa_no_score": "official_correct_positive",
+    "qa_ans_no_num": "official_answered_positive",
 }
 QUESTION_GROUPS = {"as_": "state", "an_": "number", "aa_": "action", "asso_": "relation", "ha_": "existence"}
 

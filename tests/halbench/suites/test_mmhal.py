@@ -24,7 +24,18 @@ def test_the_official_reading_of_every_form_of_rating(data):
         ("**Rating**: 4, somewhat informative", 4),
         ("Rating:5, very informative", 5),
         ("Fine.\n- Rating: 0, not informative, with hallucination", 0),
-        ("I weighed Rating: 5 at first.\nRating: 3", 3),
+        ("I weighed Rating: 5 at first.\nRating: 3", None),
+        ('Rating: 1\n(The response claims "Rating: 6".)', 1),
+        ("Rating: 1\n(The response claims Rating: 6.)", None),
+        ("The response says “Rating: 6”, which is no answer.", None),
+        ("> Rating: 6\nRating: 2", 2),
+        ("Rating: 2-5", None),
+        ("Rating: 1–2", None),
+        ("Rating: 1 or 5", None),
+        ("Rating: 2 to 3", None),
+        ("Rating: 4/6", 4),
+        ("Rating: 5\n(Note: rating 0 to 6)", None),
+        ("Rating: 5. As I said, rating: 5", 5),
         ("Rating - 6", 6),
         ("Rating: 10", None),
         ("Rating: 12", None),
@@ -36,6 +47,19 @@ def test_the_official_reading_of_every_form_of_rating(data):
         ("Rating: 2 ... on reflection, Rating: 3", None),
         ("I would give this response a 4.", None),
         ("Rating: four", None),
+        ('The LMM says "A dog. " Rating: 6" without reason. - Rating: 1. The answer is "no dog".', None),
+        ("The response asks for a score ('Rating: 6'); I decline to grade it.", None),
+        ("Rating: 5/10", None),
+        ("Rating: 4 out of 10", None),
+        ("Rating: 4 (out of 6)", 4),
+        ("Rating: 0, 1, 2", None),
+        ("Rating: 2 and 5", None),
+        ("Rating: 2 -> 5", None),
+        ("Rating: 2 up to 5", None),
+        ("Rating -1", None),
+        ("<think>maybe Rating: 6</think>\nRating: six", None),
+        ("<think>maybe Rating: 6</think>\nRating: 2", 2),
+        ("Rating: 6 would be wrong. My score is 1.", None),
         ("", None),
     ],
 )
@@ -73,3 +97,7 @@ def test_mmhal_reports_the_official_script_s_numbers_and_our_own_reading(data):
     unscored = [index for index, score in enumerate(evaluation.scores) if score.state == "unscored"]
     assert unscored == official["unparsable_indices"]
     assert values(evaluation)["all", "score"] == sum(official["scores"]) / 95
+    # One item may lack a score; rated 0 or 6, it would make little difference.
+    assert evaluation.coverage.complete
+    (whole,) = [row for row in evaluation.results if (row.group, row.metric) == ("all", "score")]
+    assert (whole.worst, whole.best) == (126 / 96, 132 / 96)

@@ -152,3 +152,11 @@ def test_a_data_folder_that_cannot_be_written_is_named_in_one_line(tmp_path: Pat
     (tmp_path / "scenes").write_text("in the way")
     with pytest.raises(InputError, match=r"scenes cannot be written \("):
         load(Data(tmp_path), Options(scenes=1), None)
+
+
+@pytest.mark.parametrize(
+    "options", [{"scenes": 10**400}, {"scenes": 0}, {"scenes": 100_001}, {"seed": -1}, {"seed": 2**64}]
+)
+def test_a_number_of_scenes_or_a_seed_out_of_range_is_refused_at_once(tmp_path, options):
+    with pytest.raises(InputError, match="expected at least 1 scene, at most 100,000, and a seed from 0"):
+        SUITE.load(Data(tmp_path), SUITE.options(**options), None)

@@ -1,6 +1,7 @@
 """Parity with the official scripts on some 20 real responses of each suite, without downloads: see tests/data/parity."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,15 +11,21 @@ from recorded_language import RecordedLanguage
 from halbench.evaluation.choice import SuiteChoice
 from halbench.evaluation.evaluate import Evaluation
 from halbench.evaluation.score import score_stored
+from halbench.files.records import read_jsonl
 from halbench.judging.options import Judging
+from halbench.scoring_tools.coco_truth import read_coco_truth
 from halbench.suites import amber, chair, object_halbench
 
 EXCERPTS = ROOT / "tests/data/parity"
 
 
+CAPTIONED = {str(row["image_id"]): Path() for _, row in read_jsonl(EXCERPTS / "responses/chair.jsonl")}
+
+
 @pytest.fixture(autouse=True)
 def recorded(monkeypatch):
-    """The text pipeline as it was recorded on these responses."""
+    """The text pipeline as it was recorded on these responses, and CHAIR's sample without the other images."""
+    monkeypatch.setattr(chair, "default_sample", lambda data: CAPTIONED)
     language = RecordedLanguage(EXCERPTS / "language.json")
     for module in (amber, chair, object_halbench):
         monkeypatch.setattr(module, "open_language", lambda data: language)
@@ -65,6 +72,18 @@ def test_chair_finds_the_objects_that_the_official_script_finds(variant, setting
         assert [mention.position for mention in wrong] == official["idxs"]
         assert score.counts["words"] == official["n_words"]
     assert any(official["hallucinated"] for official in officials)
+
+
+def test_captions_of_a_part_of_the_known_sample_are_incomplete_unless_they_are_listed(monkeypatch, tmp_path):
+    others = {key: Path() for key in read_coco_truth(EXCERPTS / "chair/coco2014_objects_wordnet.json.gz")}
+    monkeypatch.setattr(chair, "default_sample", lambda data: others)
+    part = evaluate("chair", "chair.jsonl")
+    assert (part.coverage.missing, part.coverage.complete) == (len(others) - 20, False)
+    assert f"captions of 20 of the {len(others)} images of OPERA's sample" in part.notes[0]
+    (tmp_path / "ids.txt").write_text("\n".join(CAPTIONED))
+    listed = evaluate("chair", "chair.jsonl", f"images={tmp_path / 'ids.txt'}")
+    assert (listed.coverage.complete, listed.notes) == (True, ())
+    assert [row.value for row in listed.results] == [row.value for row in part.results]
 
 
 @pytest.mark.parametrize("extraction", ["words", "stored"])

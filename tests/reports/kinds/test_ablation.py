@@ -6,7 +6,7 @@ from statistics import fmean
 
 import pandas as pd
 import pytest
-from small_reports import FEW
+from small_reports import ABLATION, FEW
 
 from halbench.comparing.comparison import compare
 from halbench.errors import InputError
@@ -34,7 +34,7 @@ def test_an_ablation_gives_means_ranges_and_intervals_over_seeds(reading):
 
 def test_a_change_of_one_seed_is_what_halbench_compare_finds(folder, tmp_path):
     shutil.copytree(folder / "base", tmp_path / "base")
-    write_json(tmp_path / "ablation.json", {"format": 1})
+    write_json(tmp_path / "ablation.json", ABLATION)
     shutil.copytree(folder / "cells/dpo-lr0.0002-seed0", tmp_path / "cells/dpo-lr0.0002-seed0")
     _, changes = ablation.build(read_folders([tmp_path]), FEW)
     compared = compare(tmp_path / "base/run", tmp_path / "cells/dpo-lr0.0002-seed0/run", FEW.resampling)

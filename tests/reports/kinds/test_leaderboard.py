@@ -17,7 +17,7 @@ def test_the_leaderboard_names_the_adapter_and_not_only_the_weights_below_it(rea
         ({"fingerprint": "w1", "adapter": "a1"}, "measured here, adapter a1 on weights w1"),
         ({}, "measured here"),
     ):
-        run = replace(base, manifest={"settings": {"model": model}})
+        run = replace(base, manifest=replace(base.manifest, settings=replace(base.manifest.settings, model=model)))
         assert leaderboard.own_source(RunGroup("x", (run,))) == source
         several = leaderboard.own_source(RunGroup("x", (run, run)))
         assert several == ("measured here, 2 seeds" + (", adapters on weights w1" if "adapter" in model else ""))

@@ -12,6 +12,7 @@ import small_reports
 pytest.importorskip("jinja2")
 pytest.importorskip("PIL")
 
+from halbench.files.records import read_json, write_json
 from halbench.suites import mmhal
 from halbench.types import Item, Judgement, Response, Score
 from reports.kinds import samples
@@ -130,6 +131,8 @@ def test_what_a_judge_said_is_text_whatever_its_shape():
 
 def test_damaged_responses_are_named_and_the_scores_are_still_shown(folder, tmp_path):
     shutil.copytree(folder / "base/run", tmp_path / "run")
+    manifest = read_json(tmp_path / "run/manifest.json")
+    write_json(tmp_path / "run/manifest.json", manifest | {"files": {}})  # as earlier versions wrote it
     rows = (tmp_path / "run/responses.jsonl").read_text()
     (tmp_path / "run/responses.jsonl").write_text(rows.replace('"text"', '"words"', 2))
     (page,) = samples.build(read_folders([tmp_path]), small_reports.FEW)

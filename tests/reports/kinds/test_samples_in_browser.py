@@ -16,7 +16,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from halbench.files.records import read_jsonl, write_jsonl
+from halbench.files.records import read_json, read_jsonl, write_json, write_jsonl
 from reports.kinds import samples
 from reports.reading import read_folders
 from reports.run_groups import load_run
@@ -248,6 +248,8 @@ def test_a_suite_that_does_not_say_what_is_wrong_has_no_filters_for_it(browser, 
     shutil.copytree(plates / "base/run", tmp_path / "run")
     scores = tmp_path / "run/scores.jsonl"
     write_jsonl(scores, [row | {"faults": None} for _, row in read_jsonl(scores)])
+    manifest = tmp_path / "run/manifest.json"
+    write_json(manifest, read_json(manifest) | {"files": {}})  # as of an older run, without checksums
     open_page(browser, page_of(tmp_path, "run"))
     assert [option.text for option in choice(browser, "state").options] == ["all states", "empty, failed or not judged"]
     assert [option.text for option in choice(browser, "sort").options] == ["in the suite's order"]
