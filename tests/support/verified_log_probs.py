@@ -35,7 +35,7 @@ def float64(values) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-def near(values, expected) -> None:
+def assert_near(values, expected) -> None:
     torch.testing.assert_close(values.detach(), float64(expected), atol=1e-7, rtol=0)
 
 

@@ -1,7 +1,7 @@
 """MBPO's offline and online groups."""
 
 import torch
-from verified_log_probs import LP, OLD, REF, float64, near, padded
+from verified_log_probs import LP, OLD, REF, assert_near, float64, padded
 
 from baselines.objectives import mbpo
 from baselines.types import Scored
@@ -17,8 +17,8 @@ def offline(chosen, mined, rewards=None, grad: bool = False) -> Scored:
 
 def test_mbpos_offline_loss_is_grpo_on_the_pair():
     loss = mbpo.loss(offline(LP[:1], LP[1:2]), mbpo.Config())
-    near(loss.per_pair, [0.00022928])
-    near(loss.terms["advantage"], [0.70705678])
+    assert_near(loss.per_pair, [0.00022928])
+    assert_near(loss.terms["advantage"], [0.70705678])
 
 
 def test_mbpo_raises_the_chosen_answer_and_lowers_the_mined_one():
@@ -41,6 +41,6 @@ def test_online_groups_are_weighted_and_groups_without_variance_skipped():
     rewards, group = float64([2, 0, 1, 1]), torch.tensor([0, 0, 1, 1])
     logps = [padded(rows) for rows in (LP, OLD, REF)]
     loss = mbpo.online_loss(*logps, rewards, group, mbpo.Config(online_weight=0.5))
-    near(loss.per_pair[:2].mean(), 0.5 * 0.01404667)
+    assert_near(loss.per_pair[:2].mean(), 0.5 * 0.01404667)
     assert loss.per_pair[2:].tolist() == [0.0, 0.0]
     assert loss.terms["left_out"].tolist() == [0.0, 0.0, 1.0, 1.0]

@@ -3,7 +3,7 @@
 from math import log
 
 import pytest
-from verified_log_probs import POLICY, REFERENCE, near, one_token
+from verified_log_probs import POLICY, REFERENCE, assert_near, one_token
 
 from baselines.objectives import dpo, dpo_anchor, mbpo, mdpo, mfpo
 from baselines.types import Scored
@@ -23,14 +23,14 @@ from halbench import plugins
 def test_the_value_while_policy_and_reference_are_one_is_known(objective, views, expected):
     logps = {view: one_token([-12.0, -3.5]) for view in ("chosen", *views)}
     loss = objective.loss(Scored(logps, logps), objective.Config())
-    near(loss.per_pair, [expected, expected])
+    assert_near(loss.per_pair, [expected, expected])
     assert objective.loss_at_start(objective.Config()) == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_start_value_follows_the_config():
     config = mdpo.Config(delta=0.5, image_weight=2.0, anchor_weight=0.3)
     logps = {view: one_token([-4.0]) for view in mdpo.VIEWS}
-    near(mdpo.loss(Scored(logps, logps), config).per_pair, [mdpo.loss_at_start(config)])
+    assert_near(mdpo.loss(Scored(logps, logps), config).per_pair, [mdpo.loss_at_start(config)])
 
 
 @pytest.mark.parametrize("objective", [dpo, dpo_anchor, mdpo, mfpo])

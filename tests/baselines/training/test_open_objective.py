@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from small_training import log_rows, own_objective, plan
-from verified_log_probs import near, scored
+from verified_log_probs import assert_near, scored
 
 from baselines.training.open_objective import open_objective
 from baselines.training.train import train
@@ -30,7 +30,7 @@ def test_an_objective_can_be_a_file_of_ones_own(tmp_path: Path):
     )
     module = plugins.load("baselines.objectives", str(path))
     loss: Loss = module.loss(scored(), module.Config())
-    near(loss.per_pair[3], 1.0)
+    assert_near(loss.per_pair[3], 1.0)
 
 
 def test_a_mistyped_objective_is_answered_with_the_nearest_name():
