@@ -1,6 +1,6 @@
 """halbench preview-pairs: what a view makes of preference pairs, next to the originals, for a person to check."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,7 @@ from halbench.evaluation.choice import DataChoice
 from halbench.terminal.lines import show
 
 if TYPE_CHECKING:
+    from baselines.types import Pair, Variant
     from baselines.view_tools.tools import Tools
 
 
@@ -50,7 +51,7 @@ def preview_pairs(
     ] = None,
 ) -> None:
     from halbench.errors import InputError, MissingExtra
-    from halbench.terminal.progress import progress, say
+    from halbench.terminal.progress import say
 
     try:
         from baselines.pairs.preferences import read_pairs
@@ -61,7 +62,6 @@ def preview_pairs(
     from baselines.pairs.content_hashes import variant_hash, view_hash
     from baselines.view_tools.hit_rate import hit_rate
     from baselines.view_tools.tools import Tools, open_tools, open_view, with_detection
-    from baselines.view_tools.variants import make_variant
     from baselines.view_tools.view_sheet import sheet
 
     chosen = Recipe(**recipe)
@@ -75,11 +75,7 @@ def preview_pairs(
     tools = with_detection(tools, [view], chosen.detector, chosen.segmenter, chosen.word_vectors, None)
     if model:
         tools = with_model(tools, model)
-    variants = []
-    with progress(f"view {view}", len(preferences.pairs)) as steps:
-        for pair in preferences.pairs:
-            variants.append((pair, make_variant(view, pair, chosen.seed, tools)))
-            steps.advance()
+    variants = variants_of(preferences.pairs, view, chosen.seed, tools)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         title = f"{view}, seed {chosen.seed}: the original, and what the model sees"
@@ -93,6 +89,14 @@ def preview_pairs(
         show(rate)
     if out:
         show(out)
+
+
+def variants_of(pairs: "Sequence[Pair]", view: str, seed: int, tools: "Tools") -> "list[tuple[Pair, Variant]]":
+    """Each pair with what the view makes of it."""
+    from baselines.view_tools.variants import make_variant
+    from halbench.terminal.progress import tracked
+
+    return [(pair, make_variant(view, pair, seed, tools)) for pair in tracked(pairs, f"view {view}")]
 
 
 def with_model(tools: "Tools", model: str) -> "Tools":
