@@ -2,10 +2,13 @@
 
 import pytest
 from stored import jsonl, score
+from toy_suite import ANSWERS, SUITE, TASK
 
 import halbench
 from halbench.data.datasets import Data
+from halbench.evaluation.evaluate import evaluate
 from halbench.evaluation.notes import collapsed_coverage
+from halbench.judging.judgements import Judgements
 from halbench.types import Result
 
 
@@ -71,3 +74,18 @@ def test_collapsed_coverage_is_told_by_what_a_metric_declares(hallucinated, name
         coverage_row("breadth", named, n),
     ]
     assert bool(collapsed_coverage(rows)) == is_told
+
+
+def test_replies_by_order_are_asked_about():
+    (note,) = evaluate(SUITE, TASK, ANSWERS, None, Judgements({}, {"judge_match": "order"})).notes
+    assert note.startswith("the judge's replies carry no ids and were matched by order")
+
+
+def test_answers_that_changed_since_they_were_scored_are_named_when_they_are_scored_again(tmp_path, capsys):
+    told(tmp_path, str.capitalize, out=tmp_path / "run")
+    responses = tmp_path / "run/responses.jsonl"
+    score(None, tmp_path / "run", Data(tmp_path))
+    assert "has changed" not in capsys.readouterr().err
+    responses.write_text(responses.read_text().replace('"Yes"', '"No"', 1))
+    score(None, tmp_path / "run", Data(tmp_path))
+    assert "responses.jsonl has changed since it was scored" in capsys.readouterr().err

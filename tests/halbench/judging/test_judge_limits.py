@@ -194,3 +194,22 @@ judge({str(n): f"prompt {n}" for n in range(30)}, lambda item, text: True, optio
     assert len(asked) == 60
     assert sum(asked.values()) - 60 <= 2 * 4
     assert len({(row.item, row.repeat) for row in rows(folder)}) == 60
+
+
+@pytest.mark.parametrize(("limit", "requests"), [({}, 3), ({"max_requests": 9}, 1)])
+def test_with_a_limit_no_request_is_sent_again_uncounted(
+    folder: RunFolder, limit: dict[str, Any], requests: int
+) -> None:
+    with JudgeServer(lambda *_: failure(503, "overloaded")) as server:
+        with pytest.raises(InputError, match="no reply to any request"):
+            judge({"1": "rate"}, readable, options(server, retries=2, **limit), folder)
+        assert len(server.requests) == requests
+
+
+def test_a_key_that_is_no_secret_is_not_cut_out_of_words(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with (
+        JudgeServer(lambda *_: failure(401, "Incorrect key")) as server,
+        pytest.raises(InputError, match="Incorrect key"),
+    ):
+        judge({"1": "rate"}, readable, options(server), folder)

@@ -80,6 +80,9 @@ def test_captions_of_a_part_of_the_known_sample_are_incomplete_unless_they_are_l
     part = evaluate("chair", "chair.jsonl")
     assert (part.coverage.missing, part.coverage.complete) == (len(others) - 20, False)
     assert f"captions of 20 of the {len(others)} images of OPERA's sample" in part.notes[0]
+    monkeypatch.setattr(chair, "default_sample", lambda data: {key: Path() for key in list(CAPTIONED)[:19]})
+    beside = evaluate("chair", "chair.jsonl")
+    assert "19 of these 20 images are among the 19 of OPERA's sample, the others are not" in beside.notes[0]
     (tmp_path / "ids.txt").write_text("\n".join(CAPTIONED))
     listed = evaluate("chair", "chair.jsonl", f"images={tmp_path / 'ids.txt'}")
     assert (listed.coverage.complete, listed.notes) == (True, ())
