@@ -1,10 +1,12 @@
-"""halbench: hallucination benchmarks for vision-language models. Importing it does nothing and needs no torch.
+"""halbench: hallucination benchmarks for vision-language models. Importing it loads nothing and needs no torch.
 
 What `halbench.score(...)` and the like are is in halbench/api.py, which is imported with its first use.
 """
 
 from importlib import import_module
 from typing import Any
+
+from halbench.broken_torchvision import hide_broken_torchvision
 
 __version__ = "0.2.0"
 
@@ -20,3 +22,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *HOMES])
+
+
+hide_broken_torchvision()

@@ -50,6 +50,6 @@ def truncated_run(suite_name: str, base: Path, out: Path, data: Data, allowed: S
     with folder.lock():
         folder.begin(settings)
         write_jsonl(folder.responses_path, responses)
-        evaluation = evaluate(suite, stored.task, responses, stored.decoding, NO_JUDGEMENTS, allowed)
+        evaluation = evaluate(suite, stored.task, responses, stored.decoding, NO_JUDGEMENTS, allowed, stored.model)
         write_evaluation(folder, settings, evaluation)
     return evaluation

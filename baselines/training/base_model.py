@@ -11,8 +11,9 @@ from transformers import TrainingArguments
 from baselines.training.recipes import TrainingPlan
 from halbench.errors import InputError, MissingExtra, first_sentence
 from halbench.models.chat_templates import chat_template
-from halbench.models.checkpoints import Checkpoint, check_source, load_processor, open_checkpoint
+from halbench.models.checkpoints import Checkpoint, check_source, open_checkpoint
 from halbench.models.fingerprints import fingerprint
+from halbench.models.processors import load_processor
 from halbench.scenes import PREFIX, checkpoint_path
 from halbench.types import BackendOptions
 

@@ -12,7 +12,7 @@ import halbench
 from halbench.evaluation.coverage import Coverage, coverage
 from halbench.evaluation.notes import notes
 from halbench.evaluation.scoring import mean_scores, results, score_responses
-from halbench.evaluation.signature import items_identity, signature, signature_fields
+from halbench.evaluation.signature import items_identity, pixels_of, signature, signature_fields
 from halbench.files.records import file_hash, write_json, write_jsonl
 from halbench.folders.run import RunFolder
 from halbench.judging.judgements import Judgements
@@ -59,11 +59,15 @@ def evaluate(
     decoding: Decoding | None,
     verdicts: Judgements,
     allowed: Sequence[str] = (),
+    model: Mapping[str, Any] | None = None,
 ) -> Evaluation:
-    """Score responses. decoding: how they were generated, None if unknown (they come from a file). allowed: see Coverage."""
+    """Score responses. decoding: how they were generated, None if unknown (they come from a file). allowed: see Coverage.
+    model: the identity of what generated them."""
     replies = (verdicts.judgements, *verdicts.repeats)
     scores = mean_scores([score_responses(task, responses, judgements) for judgements in replies])
     fields = signature_fields(suite, task, decoding, verdicts.fields)
+    if pixels := pixels_of(model or {}):
+        fields["pixels"] = pixels
     if allowed:
         fields["allowed"] = ",".join(sorted(set(allowed)))
     rows = results(suite, task, scores, signature(fields))

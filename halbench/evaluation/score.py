@@ -43,6 +43,7 @@ def score_stored(
                 stored.decoding,
                 find_judgements(judging, task, responses, None, kept),
                 acceptance.allow,
+                stored.model,
             )
         settings = run_settings(suite, stored.options, task, stored.model, stored.decoding, stored.limit)
         folder = RunFolder(out)
@@ -53,7 +54,7 @@ def score_stored(
             if judging.judge is None and verdicts.judgements:  # others that were paid for stay
                 present = folder.read(Judgement, folder.judgements_path)
                 write_jsonl(folder.judgements_path, dict.fromkeys([*present, *verdicts.rows()]))
-            evaluation = evaluate(suite, task, responses, stored.decoding, verdicts, acceptance.allow)
+            evaluation = evaluate(suite, task, responses, stored.decoding, verdicts, acceptance.allow, stored.model)
             write_evaluation(folder, settings, evaluation, verdicts.record)
         return evaluation
 

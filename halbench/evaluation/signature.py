@@ -42,6 +42,14 @@ def describe_decoding(decoding: Decoding) -> str:
     return f"{kind}{beams},max_new_tokens={decoding.max_new_tokens}{extra}"
 
 
+def pixels_of(model: Mapping[str, Any]) -> str | None:
+    """What processed the images, "torchvision" or "pil", by a model's identity; None where halbench did not see it (a server).
+    Runs of earlier versions recorded only the processor's class."""
+    recorded = model.get("image_processor")
+    earlier = None if recorded is None else "pil" if recorded.endswith("Pil") else "torchvision"
+    return model.get("pixels", earlier)
+
+
 def signature(fields: Mapping[str, str]) -> str:
     """The fields in one line, as sacrebleu writes them: "suite:amber|version:1|items:1004-9f2c|..."."""
     return "|".join(f"{name}:{value}" for name, value in fields.items())

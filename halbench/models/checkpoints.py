@@ -19,7 +19,6 @@ from transformers import (
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
     AutoConfig,
     AutoModelForImageTextToText,
-    AutoProcessor,
     GenerationConfig,
 )
 
@@ -28,11 +27,8 @@ from halbench.files.records import content_hash, read_json
 from halbench.models.chat_templates import chat_template
 from halbench.models.fingerprints import fingerprint
 from halbench.models.names import HUB_NAME, packaged_checkpoint, recorded_name
+from halbench.models.processors import load_processor, processor_identity
 from halbench.types import BackendOptions
-
-PROCESSOR_FILES = (
-    "expected processor_config.json or preprocessor_config.json, and tokenizer.json; copy them from the base checkpoint"
-)
 
 
 @dataclass(frozen=True)
@@ -90,8 +86,7 @@ def open_checkpoint(name: str, options: BackendOptions) -> Checkpoint:
         **source.identity(),
         "dtype": str(model.dtype).removeprefix("torch."),
         "chat_template": content_hash(template),
-        # With torchvision installed transformers picks another image processor, whose pixels differ a little.
-        "image_processor": type(processor.image_processor).__name__,
+        **processor_identity(processor),
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
@@ -235,23 +230,6 @@ def merge_adapter(model: Any, adapter: Path) -> Any:
         return adapted.merge_and_unload()
     except (OSError, ValueError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{adapter} cannot be merged into its base model: {first_sentence(error)}") from error
-
-
-def load_processor(source: str, trust_remote_code: bool) -> Any:
-    """Image processor and tokenizer of a checkpoint, padding on the left."""
-    try:
-        processor = AutoProcessor.from_pretrained(source, trust_remote_code=trust_remote_code)
-    except (OSError, ValueError, TypeError, KeyError, ImportError) as error:
-        raise InputError(
-            f"{source}: its processor cannot be loaded ({first_sentence(error)}); {PROCESSOR_FILES}"
-        ) from error
-    absent = [part for part in ("image_processor", "tokenizer") if getattr(processor, part, None) is None]
-    if absent:
-        raise InputError(f"{source} has no {' and no '.join(absent)}; {PROCESSOR_FILES}")
-    processor.tokenizer.padding_side = "left"
-    if processor.tokenizer.pad_token is None:
-        processor.tokenizer.pad_token = processor.tokenizer.eos_token  # never read: the attention mask covers it
-    return processor
 
 
 def token_ids_only(config: GenerationConfig, tokenizer: Any) -> GenerationConfig:

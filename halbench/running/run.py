@@ -86,7 +86,15 @@ def run(
             return None
         verdicts = find_judgements(judging, task, generated.responses, folder)
         with naming_damaged_data(suite, opened.data):
-            evaluation = evaluate(suite, task, generated.responses, generated.decoding, verdicts, acceptance.allow)
+            evaluation = evaluate(
+                suite,
+                task,
+                generated.responses,
+                generated.decoding,
+                verdicts,
+                acceptance.allow,
+                generated.settings["model"],
+            )
         write_evaluation(
             folder, generated.settings, evaluation, {**served_models(generated.responses), **verdicts.record}
         )
