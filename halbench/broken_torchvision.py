@@ -18,7 +18,8 @@ from halbench.errors import first_sentence
 
 def torchvision_problem() -> str | None:
     """Why torchvision cannot be imported ("not installed", or its version and error); None if it can be."""
-    if "torchvision" in sys.modules and sys.modules["torchvision"] is None:
+    loaded: dict[str, ModuleType | None] = dict(sys.modules)
+    if "torchvision" in loaded and loaded["torchvision"] is None:
         return next((finder.problem for finder in sys.meta_path if isinstance(finder, TryTorchvision)), "hidden")
     if find_spec("torchvision") is None:
         return "not installed"

@@ -14,19 +14,19 @@ adapter folder that can be merged into its base. Conventions:
 - `tokens` counts the generated tokens with the end token; finish is "stop" if the model ended the answer, else "length".
 - Sampling (temperature > 0) runs one item at a time, each seeded from (seed, item id): the same text in any order.
   Greedy text in float32 does not depend on the batch either; in bfloat16 near ties can fall either way.
-- Items on the same images share the forward pass over the prompt up to the question, in the model families where that
-  is tested (SHARED_PREFIX).
+- Items on the same images share the forward pass over the prompt up to the question, if the first of them get the same
+  log-probs that way (models/shared_prefix.py); a model for which they do not answers every prompt whole, and it is said why.
 """
 
 import logging
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -38,11 +38,17 @@ from halbench.models.chat_templates import check_image_counts, image_tokens, ren
 from halbench.models.checkpoints import Checkpoint, is_out_of_memory, open_checkpoint
 from halbench.models.failures import MODEL_ERRORS, FailureStreak
 from halbench.models.questions import Questions, open_questions, prepared_ahead
+from halbench.models.shared_prefix import (
+    Suffixes,
+    attention_window,
+    branch,
+    can_share,
+    cut_prefixes,
+    disagreement,
+    image_sets,
+    question_suffixes,
+)
 from halbench.types import DECODING, Backend, BackendOptions, Decoding, Item, Response
-
-# Model types whose positions are plain token counts, so that one cached prefix (image and prompt) can serve many questions.
-# Not Qwen2-VL: its three-axis positions are computed from the whole prompt.
-SHARED_PREFIX = ("llava", "llava_next", "idefics3", "smolvlm")
 
 # What Decoding.extra may hold. The other arguments of generate() are fields of Decoding, or change what it returns.
 GENERATION_ARGUMENTS = (
@@ -51,21 +57,12 @@ GENERATION_ARGUMENTS = (
     *("suppress_tokens", "top_k", "typical_p"),
 )
 
+TRIED = 8  # items on which shared prefixes are tried
 WINDOW = 16  # batches sorted together: enough for AMBER's descriptions, one item in 15, to fill their own batch
 SMALL = 2e7  # parameters; for smaller models more threads gain nothing and, on a busy machine, mostly wait
 BYTES_PER_ITEM = 2**30  # a 7B model's cache for 1,100 tokens is 0.55 GB in bfloat16; the first pass needs as much again
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Suffixes:
-    """The questions of a batch, each behind a prefix that it may share. ids, mask [B, T], left-padded; prefix [B]: index of
-    each row's prefix."""
-
-    ids: torch.Tensor
-    mask: torch.Tensor
-    prefix: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -129,6 +126,9 @@ class HfBackend:
         self.largest_batch_size = self.batch_size
         self.answer_tokens: dict[str, list[int]] = defaultdict(lambda: [0, 0])  # item group -> [tokens, answers]
         self.failures = FailureStreak()
+        self.shares: bool | None = None  # whether prefixes can be shared; None until it was tried
+        self.window = attention_window(self.model)
+        self.preparing = Lock()  # one fast tokenizer must not be set up by two threads at once
 
     def identity(self) -> dict[str, str]:
         return dict(self.checkpoint.identity)
@@ -138,8 +138,7 @@ class HfBackend:
         arguments = generation_arguments(decoding)
         check_image_counts(self.processor, self.checkpoint.template, items)
         share = (
-            self.model.config.model_type in SHARED_PREFIX
-            and decoding.num_beams == 1
+            decoding.num_beams == 1
             and not arguments["do_sample"]
             and not decoding.extra  # repetition penalties and the like read the whole prompt
         )
@@ -179,17 +178,12 @@ class HfBackend:
             return Batch([], None, None, questions.errors)
         template = self.checkpoint.template
         prompts = [render(self.processor, template, item.prompt, len(item.images)) for item in questions.items]
-        if share and self.can_share(questions.items, prompts):
-            inputs, suffixes = self.encode_shared(questions, prompts)
-        else:
-            inputs, suffixes = self.encode(prompts, questions.images), None
+        with self.preparing:
+            if share and self.shares is not False and can_share(self.processor, questions.items, prompts):
+                inputs, suffixes = self.encode_shared(questions, prompts)
+            else:
+                inputs, suffixes = self.encode(prompts, questions.images), None
         return Batch(questions.items, inputs, suffixes, questions.errors)
-
-    def can_share(self, items: Sequence[Item], prompts: Sequence[str]) -> bool:
-        """Whether some items show the same images, all show equally many, and all prompts agree up to the last image."""
-        counts = {len(item.images) for item in items}
-        prefixes = {prompt.rpartition(self.processor.image_token)[0] for prompt in prompts}
-        return len(image_sets(items)) < len(items) and len(counts) == len(prefixes) == 1 and 0 not in counts
 
     def encode_shared(self, questions: Questions, prompts: Sequence[str]) -> tuple[Any, Suffixes | None]:
         """One row of inputs per set of images, and the questions behind them. Without suffixes, one row per item: where
@@ -197,15 +191,41 @@ class HfBackend:
         first = {item.images: index for index, item in reversed(list(enumerate(questions.items)))}
         sets = image_sets(questions.items)
         prefixes = self.encode([prompts[0]] * len(sets), [questions.images[first[images]] for images in sets])
-        suffixes = self.suffixes(prompts, torch.tensor([sets.index(item.images) for item in questions.items]))
-        ending = suffixes.ids[0][suffixes.mask[0].bool()]  # every prefix still ends in the first item's question
-        if not prefixes["input_ids"][:, -len(ending) :].eq(ending).all():
+        of_item = torch.tensor([sets.index(item.images) for item in questions.items])
+        suffixes = question_suffixes(self.processor, prompts, of_item)
+        if not cut_prefixes(prefixes, suffixes):
             return self.encode(prompts, questions.images), None
-        length = prefixes["input_ids"].shape[1]
-        for name, value in prefixes.items():
-            if value.ndim == 2 and value.shape[1] == length:
-                prefixes[name] = value[:, : length - len(ending)]
         return prefixes, suffixes
+
+    def prefixes_hold(self, batch: Batch, arguments: Mapping[str, Any]) -> bool:
+        """Whether this batch can be answered behind shared prefixes. The first batch decides it for the model."""
+        assert batch.suffixes is not None
+        if self.shares is None:
+            problem = self.sharing_problem(batch.items)
+            self.shares = problem is None
+            if problem is not None:
+                log.warning("questions on one image do not share its forward pass with this model: %s", problem)
+        length = batch.inputs["input_ids"].shape[1] + batch.suffixes.ids.shape[1] + arguments["max_new_tokens"]
+        return self.shares and (self.window is None or length <= self.window)
+
+    def sharing_problem(self, items: Sequence[Item]) -> str | None:
+        """What differs if these items share prefixes, tried on a few of them; None if nothing does."""
+        times = Counter(item.images for item in items)
+        some = sorted(items, key=lambda item: -times[item.images])[:TRIED]
+        whole, shared = self.prepare(some, share=False), self.prepare(some, share=True)
+        if shared.suffixes is None:
+            return None
+        try:
+            branched = branch(self.model, self.on_device(shared.inputs), shared.suffixes)
+            return disagreement(self.model, self.on_device(whole.inputs), branched)
+        except (*MODEL_ERRORS, AttributeError, NotImplementedError) as error:
+            if is_out_of_memory(error):
+                raise
+            return f"{type(error).__name__}: {first_sentence(error)}"
+
+    def on_device(self, inputs: Any) -> Any:
+        """Inputs where the model is, in its precision."""
+        return inputs.to(self.model.device, self.model.dtype)
 
     def encode(self, prompts: Sequence[str], images: Sequence[list[Image.Image]]) -> Any:
         """What the processor makes of prompts and the images of each, left-padded."""
@@ -216,16 +236,6 @@ class HfBackend:
             return_tensors="pt",
             add_special_tokens=not starts_with_bos(self.processor.tokenizer, prompts[0]),
         )
-
-    def suffixes(self, prompts: Sequence[str], prefix: torch.Tensor) -> Suffixes:
-        """The tokens of each prompt after its last image."""
-        tokenizer = self.processor.tokenizer
-        image = tokenizer.convert_tokens_to_ids(self.processor.image_token)
-        special = not starts_with_bos(tokenizer, prompts[0])
-        rows = tokenizer(list(prompts), add_special_tokens=special)["input_ids"]
-        endings = [row[len(row) - row[::-1].index(image) :] for row in rows]
-        padded = tokenizer.pad({"input_ids": endings}, padding=True, return_tensors="pt")
-        return Suffixes(padded["input_ids"], padded["attention_mask"], prefix)
 
     def answer(
         self, items: Sequence[Item], prepared: Callable[[], Batch], share: bool, arguments: Mapping[str, Any]
@@ -263,8 +273,9 @@ class HfBackend:
         """Generate for a prepared batch."""
         if not batch.items:
             return []
-        device = self.model.device
-        inputs = batch.inputs.to(device, self.model.dtype)
+        if batch.suffixes and not self.prefixes_hold(batch, arguments):
+            batch = self.prepare(batch.items, share=False)
+        device, inputs = self.model.device, self.on_device(batch.inputs)
         if batch.suffixes:
             inputs = branch(self.model, inputs, batch.suffixes)
         with torch.random.fork_rng([device] if device.type == "cuda" else [], enabled=arguments["do_sample"]):
@@ -285,26 +296,3 @@ class HfBackend:
         self.answer_tokens[item.group][0] += tokens
         self.answer_tokens[item.group][1] += 1
         return Response(item.id, text, tokens, "stop" if length else "length", "ok" if text else "empty")
-
-
-def image_sets(items: Sequence[Item]) -> list[tuple[Path, ...]]:
-    """The distinct sets of images that items show, in order of first appearance."""
-    return list(dict.fromkeys(item.images for item in items))
-
-
-def branch(model: Any, prefixes: Any, suffixes: Suffixes) -> dict[str, Any]:
-    """Arguments of generate() for questions behind prefixes, each of which runs through the model once.
-
-    There is then padding between prefix and question as well. The mask covers it, and positions are counted by the mask,
-    so every question sees what it would see alone.
-    """
-    mask = prefixes["attention_mask"]
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    cache = model(**prefixes, position_ids=positions, use_cache=True, logits_to_keep=1).past_key_values
-    rows = suffixes.prefix.to(mask.device)
-    cache.batch_select_indices(rows)
-    return {
-        "input_ids": torch.cat([prefixes["input_ids"][rows], suffixes.ids.to(mask.device)], dim=1),
-        "attention_mask": torch.cat([mask[rows], suffixes.mask.to(mask.device)], dim=1),
-        "past_key_values": cache,
-    }

@@ -47,7 +47,8 @@ def pixels_of(model: Mapping[str, Any]) -> str | None:
     Runs of earlier versions recorded only the processor's class."""
     recorded = model.get("image_processor")
     earlier = None if recorded is None else "pil" if recorded.endswith("Pil") else "torchvision"
-    return model.get("pixels", earlier)
+    pixels: str | None = model.get("pixels", earlier)
+    return pixels
 
 
 def signature(fields: Mapping[str, str]) -> str:

@@ -39,6 +39,7 @@ def test_the_text_does_not_depend_on_the_batch(checkpoints, items, name):
 @pytest.mark.parametrize("name", ["llava", "llava_next"])
 def test_an_image_with_several_questions_is_encoded_once(checkpoints, items, name):
     backend = opened(checkpoints, name, len(items))
+    list(backend.generate(items, DECODING))  # the first run also tries whether images can be shared
     seen: list[int] = []
     tower = backend.model.model.vision_tower
     tower.register_forward_hook(lambda module, inputs, output: seen.append(len(output.last_hidden_state)))
