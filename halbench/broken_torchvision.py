@@ -15,6 +15,11 @@ from types import ModuleType
 
 from halbench.errors import first_sentence
 
+INSTALL_TORCHVISION = (
+    "install torchvision as README's Install says: its release must match torch's, and both must be CPU builds or both CUDA "
+    "builds"
+)
+
 
 def torchvision_problem() -> str | None:
     """Why torchvision cannot be imported ("not installed", or its version and error); None if it can be."""

@@ -1,30 +1,29 @@
 """Log-probs of response tokens from one forward pass over images, prompt and all answers that share them.
 
-A packed sequence is  images prompt | chosen | rejected | ...  A block mask lets each answer see the prefix and itself,
-and positions start again behind the prefix, so each answer gets what it would get alone; images and prompt are read
-once. Only the hidden states that predict response tokens reach the LM head, in chunks, so that logits of a whole batch
-never exist.
+A packed sequence is  images prompt | chosen | rejected | ...  Each answer sees the prefix and itself, at the positions
+that it would have alone (packed_attention.py), so each gets what it would get alone; images and prompt are read once. Only
+the hidden states that predict response tokens reach the LM head, in chunks, so that logits of a whole batch never exist.
 
     as_scoring_model(model)                                     # model(predictors=...) returns Tokens instead of logits
     tokens = model(**collate(sequences, pad_id, packed))
     split_by_view(tokens.logp, token_positions(examples))       # {"chosen": Logps, "rejected": Logps, ...}
 
-Verified families: LLaVA-1.5, LLaVA-NeXT, Idefics3, SmolVLM, Qwen2-VL. Other model types run unpacked.
+Which models can be packed is tried on the first pairs of each training (training/preflight.py); others run unpacked.
 """
 
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from baselines.encoding.own_head import own_logits
+from baselines.encoding.packed_attention import let_pack, packing
 from baselines.types import Logps
-from halbench.errors import InputError
+from halbench.models.positions import image_axes
 
-# Model types whose packed and plain forwards are compared in tests/baselines/encoding/test_packed_forward.py. Others take
-# the plain path: each answer has a sequence of its own.
-PACKED = ("llava", "llava_next", "idefics3", "smolvlm", "qwen2_vl")
 CHUNK = 1024  # response tokens through the LM head at once: 131 MB of float32 logits at 32,000 entries
 
 
@@ -57,40 +56,14 @@ def head_tokens(head: Any, hidden: torch.Tensor, targets: torch.Tensor, chunk: i
     return Tokens(torch.cat([piece.logp for piece in pieces]), torch.cat([piece.entropy for piece in pieces]))
 
 
-def block_mask(branch: torch.Tensor) -> torch.Tensor:
-    """Which token may attend to which: branch [R, L] (0 = prefix, padding) -> bool [R, 1, L, L].
-
-    Padding counts as prefix; as it comes last, nothing attends to it, and it attends to something itself.
-    """
-    length = branch.shape[1]
-    causal = torch.ones(length, length, dtype=torch.bool, device=branch.device).tril()
-    same = branch[:, :, None] == branch[:, None, :]
-    return (causal & (same | (branch == 0)[:, None, :]))[:, None]
-
-
-def attention_mask(model: Any, branch: torch.Tensor) -> torch.Tensor:
-    """The block mask as the model's attention takes it: boolean for sdpa, added to the scores for eager."""
-    allowed = block_mask(branch)
-    kind = model.config.get_text_config()._attn_implementation
-    if kind == "sdpa":
-        return allowed
-    if kind == "eager":
-        return torch.zeros_like(allowed, dtype=model.dtype).masked_fill(~allowed, torch.finfo(model.dtype).min)
-    raise InputError(f"attention '{kind}' does not support a block mask; load the model with sdpa or eager attention")
-
-
 def positions(model: Any, inputs: Mapping[str, torch.Tensor], shift: torch.Tensor) -> torch.Tensor:
     """Position ids [R, L], or [3, R, L] for models whose image tokens have three axes.
 
     Text advances every axis by one a token, so a branch goes back by as many positions as there are tokens between it
     and the prefix.
     """
-    if not hasattr(model.model, "get_rope_index"):
-        return torch.arange(shift.shape[1], device=shift.device) - shift
-    names = ("input_ids", "attention_mask", "image_grid_thw", "mm_token_type_ids")
-    axes: torch.Tensor
-    axes, _ = model.model.get_rope_index(**{name: inputs[name] for name in names if name in inputs})
-    return axes - shift
+    axes = image_axes(model, inputs)
+    return (torch.arange(shift.shape[1], device=shift.device) if axes is None else axes) - shift
 
 
 def as_scoring_model(model: Any) -> Any:
@@ -100,7 +73,11 @@ def as_scoring_model(model: Any) -> Any:
     seeing the model they know, and gradients are synchronised because the call passes through all of them. Any other
     call, such as generate()'s, gets the original forward.
     """
-    head, original = model.get_output_embeddings(), model.forward
+    original = model.forward
+    let_pack(model)
+
+    def head(states: torch.Tensor) -> torch.Tensor:
+        return own_logits(model, original, states)
 
     def forward(*arguments: Any, predictors: torch.Tensor | None = None, **named: Any) -> Any:
         if predictors is None:
@@ -123,10 +100,12 @@ def response_tokens(
 ) -> Tokens:
     """Log-probs and entropies of the response tokens of a batch; for the arguments see collation.Layout."""
     arguments = as_floats(inputs, model.dtype)
+    apart: AbstractContextManager[None] = nullcontext()
     if branch is not None and shift is not None:
         arguments["position_ids"] = positions(model, inputs, shift)
-        arguments["attention_mask"] = attention_mask(model, branch)
-    hidden = model.model(**arguments, use_cache=False).last_hidden_state
+        apart = packing(branch, shift)
+    with apart:
+        hidden = model.base_model(**arguments, use_cache=False).last_hidden_state
     return head_tokens(head, hidden.flatten(0, 1)[predictors], targets)
 
 

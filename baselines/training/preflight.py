@@ -7,16 +7,17 @@ from typing import Any
 import torch
 
 from baselines.encoding.collation import collate, on_device
+from baselines.encoding.packed_attention import attention_problem
 from baselines.encoding.packed_forward import as_floats, token_logps
-from baselines.encoding.sequences import Example
+from baselines.encoding.sequences import Example, TokenSequence
 from baselines.types import Loss, Pair, Scored
-from halbench.errors import InputError
+from halbench.errors import InputError, first_sentence
 from halbench.models.chat_templates import image_count, image_count_problem
-from halbench.models.checkpoints import Checkpoint
+from halbench.models.checkpoints import Checkpoint, is_out_of_memory
+from halbench.models.failures import MODEL_ERRORS
+from halbench.models.tolerance import TOLERANCE
 
-# The largest log-ratio at the start, in nats per response token, and difference of a loss from its known value. Policy and
-# reference run in batches of different shapes, which moves float32 sums by about 1e-5 and bfloat16 ones by about 1e-2.
-TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.05, torch.float16: 0.02}
+# Largest difference of the loss at the start from its known value.
 LOSS_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.05, torch.float16: 0.02}
 
 
@@ -55,11 +56,48 @@ def check_examples(examples: Sequence[Example], image_token: int | None) -> None
 
 
 @torch.no_grad()
+def packing_problem(model: Any, examples: Sequence[Example], pad_id: int) -> str | None:
+    """Why the answers of these examples cannot share a sequence; None if each gets the log-probs that it gets alone, whatever
+    the others say. examples: packed, of different lengths. model: a scoring model, see encoding/packed_forward.py."""
+    if (problem := attention_problem(model)) is not None:
+        return problem
+    sequences = [sequence for example in examples for sequence in example.sequences]
+    others = [altered_first_answer(sequence) for sequence in sequences]
+    try:
+        together, beside_others = (
+            model(**on_device(collate(of, pad_id, True), model.device)).logp for of in (sequences, others)
+        )
+        branches = [replace(sequence, branches=(branch,)) for sequence in sequences for branch in sequence.branches]
+        alone = model(**on_device(collate(branches, pad_id, False), model.device)).logp
+    except (*MODEL_ERRORS, AttributeError, NotImplementedError) as error:
+        if is_out_of_memory(error):
+            raise
+        return f"{type(error).__name__}: {first_sentence(error)}"
+    lengths = [len(branch.ids) for sequence in sequences for branch in sequence.branches]
+    first = [branch is sequence.branches[0] for sequence in sequences for branch in sequence.branches]
+    for is_first, packed, beside, own in zip(
+        first, *(torch.split(logps, lengths) for logps in (together, beside_others, alone)), strict=True
+    ):
+        difference = float((packed - own).abs().mean())
+        if not difference <= TOLERANCE[model.dtype]:
+            return f"log-probs of packed answers differ from those alone by {difference:.2g} nats a token"
+        # Masked out, another answer weighs exactly nothing, in any precision.
+        if not is_first and not float((packed - beside).abs().mean()) <= TOLERANCE[torch.float32]:
+            return "a packed answer depends on another one"
+    return None
+
+
+def altered_first_answer(sequence: TokenSequence) -> TokenSequence:
+    """The sequence with the first answer's tokens in reversed order."""
+    first, *rest = sequence.branches
+    return replace(sequence, branches=(replace(first, ids=first.ids.flip(0)), *rest))
+
+
+@torch.no_grad()
 def check_forward(model: Any, example: Example, pad_id: int, packed: bool) -> None:
     """Raise InputError unless the scoring model gives each answer the log-probs of the model's own forward.
 
-    Guards against model families with more than an LM head between hidden states and logits, or for which a block mask
-    is wrong. model: a scoring model, see encoding/packed_forward.py.
+    Guards against model families whose body and head cannot be called one after the other. model: a scoring model, see encoding/packed_forward.py.
     """
     device = model.device
     for sequence in example.sequences:

@@ -3,13 +3,16 @@
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from transformers import TrainingArguments
 
 from baselines.encoding.encoder import Encoder
-from baselines.encoding.packed_forward import PACKED, as_scoring_model
+from baselines.encoding.packed_forward import as_scoring_model
 from baselines.encoding.reference_cache import ReferenceCache, weights_hash
+from baselines.encoding.sequences import Example
 from baselines.pairs.preferences import PreferenceSet
 from baselines.pairs.questions import questions_hash
 from baselines.training import adaptation, data_proof, preflight
@@ -17,6 +20,7 @@ from baselines.training.base_model import image_token_id, open_for_training
 from baselines.training.batches import Batches, PairViews
 from baselines.training.open_objective import Objective
 from baselines.training.order import training_order
+from baselines.training.processes import broadcast_from_main
 from baselines.training.recipes import TrainingPlan
 from baselines.training.reference_pass import fitting, longest_allowed, precompute_all, reference_identity
 from baselines.training.rollouts import Rollouts, open_rollouts
@@ -27,6 +31,10 @@ from halbench.data.datasets import open_data
 from halbench.errors import InputError
 from halbench.files.user_cache import user_cache
 from halbench.models.checkpoints import Checkpoint
+from halbench.terminal.progress import say
+
+TRIED = 3
+"""Pairs on which a packed forward pass is held against a plain one."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,6 @@ def prepare(
     checkpoint = open_for_training(source, plan, arguments)
     preflight.check_images(pairs.pairs, checkpoint)
     model = as_scoring_model(adaptation.without_dropout(checkpoint.model))
-    packed = model.config.model_type in PACKED
     root = plan.cache or user_cache()
     tools = Tools(
         pixels=model_pixels(checkpoint.processor.image_processor),
@@ -64,14 +71,19 @@ def prepare(
     device = str(arguments.device)
     tools = with_detection(tools, objective.views, recipe.detector, recipe.segmenter, recipe.word_vectors, device)
     tools = open_tools(objective.views, pairs.pairs, open_data(), tools)
-    data = PairViews(pairs.pairs, objective.views, recipe.seed, tools, Encoder(checkpoint, packed))
-    cache = ReferenceCache(root, reference_identity(checkpoint, arguments, packed))
-    batches = Batches(cache, checkpoint.processor.tokenizer.pad_token_id or 0, packed, image_token_id(model))
     longest = longest_allowed(model, recipe)
-    examples = map(data.__getitem__, range(len(data)))
-    example = next((one for one in examples if longest is None or one.length() <= longest), None)
-    if example is not None:
-        preflight.check_forward(model, example, batches.pad_id, packed)
+    pad_id = checkpoint.processor.tokenizer.pad_token_id or 0
+    views = partial(PairViews, pairs.pairs, objective.views, recipe.seed, tools)
+    data = views(Encoder(checkpoint, packed=True))
+    tried = first_fitting(data, longest)
+    packed = broadcast_from_main(can_pack(model, tried, pad_id))
+    if not packed:
+        data = views(Encoder(checkpoint, packed=False))
+        tried = first_fitting(data, longest)
+    if tried:
+        preflight.check_forward(model, tried[0], pad_id, packed)
+    cache = ReferenceCache(root, reference_identity(checkpoint, arguments, packed))
+    batches = Batches(cache, pad_id, packed, image_token_id(model))
     infos = precompute_all(data, batches, model, plan, arguments)
     used = fitting(infos, longest)
     if not used:
@@ -93,7 +105,21 @@ def prepare(
         "processes": arguments.world_size,
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},
     }
-    rollouts = open_rollouts(objective, recipe, data.encoder, batches.pad_id, arguments, root)
+    rollouts = open_rollouts(objective, recipe, data.encoder, pad_id, arguments, root)
     if rollouts:
         proof["questions"] = questions_hash(rollouts.questions)
     return Prepared(checkpoint, model, data, batches, order, proof, rollouts)
+
+
+def first_fitting(data: PairViews, longest: int | None) -> list[Example]:
+    """The first TRIED examples that are not too long."""
+    fitting = (one for one in map(data.__getitem__, range(len(data))) if longest is None or one.length() <= longest)
+    return list(islice(fitting, TRIED))
+
+
+def can_pack(model: Any, examples: Sequence[Example], pad_id: int) -> bool:
+    """Whether answers to the same images and prompt can share a sequence; it is said why not."""
+    problem = preflight.packing_problem(model, examples, pad_id) if examples else None
+    if problem is not None:
+        say(f"answers about one image do not share a forward pass with this model: {problem}")
+    return problem is None

@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
-import torch
 import transformers
 from transformers import TrainingArguments
 
@@ -18,6 +17,7 @@ from baselines.training.base_model import checkpoint_source
 from baselines.training.batches import plain_worker_errors
 from baselines.training.open_objective import Objective, objective_identity, open_objective
 from baselines.training.prepare import Prepared, prepare
+from baselines.training.processes import broadcast_from_main
 from baselines.training.recipes import TrainingPlan
 from baselines.training.trainer import PreferenceTrainer, ProgressCallback, StopCallback
 from halbench.files.interruption import Interrupted, uninterrupted
@@ -106,12 +106,3 @@ def save_result(trained: Any, weights: Mapping[str, Any], checkpoint: Checkpoint
     (plan.out / "README.md").unlink(missing_ok=True)  # peft's blank form
     if plan.recipe.full:
         checkpoint.processor.save_pretrained(plan.out)
-
-
-def broadcast_from_main(value: bool) -> bool:
-    """The main process's value, in every process."""
-    if not torch.distributed.is_initialized():
-        return value
-    holder = [value]
-    torch.distributed.broadcast_object_list(holder)
-    return holder[0]

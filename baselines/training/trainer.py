@@ -14,6 +14,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from baselines.training import preflight
 from baselines.training.batches import Batches, PairViews, scored_batch
 from baselines.training.open_objective import Objective
+from baselines.training.processes import in_any_process
 from baselines.training.rollouts import Rollouts, online_log
 from baselines.training.step_log import StepLog, batch_log
 from baselines.types import Loss
@@ -128,15 +129,6 @@ class StopCallback(TrainerCallback):  # type: ignore[misc]
         self.stopped = self.stopped or in_any_process(self.ending(), args.device)
         if self.stopped:
             control.should_save = control.should_training_stop = True
-
-
-def in_any_process(value: bool, device: torch.device) -> bool:
-    """Whether the value is true in any of the processes, which all ask at the same step."""
-    if not torch.distributed.is_initialized():
-        return value
-    flag = torch.tensor(int(value), device=device)
-    torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
-    return bool(flag)
 
 
 class ProgressCallback(TrainerCallback):  # type: ignore[misc]

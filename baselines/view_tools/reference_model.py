@@ -5,6 +5,7 @@ reference.logps(image, "Describe this image.", "A dog.")       # [T], nats
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,8 @@ from PIL import Image
 
 from baselines.encoding.collation import collate, on_device
 from baselines.encoding.encoder import Encoder
-from baselines.encoding.packed_forward import as_floats, head_tokens
+from baselines.encoding.own_head import own_logits
+from baselines.encoding.packed_forward import response_tokens
 from baselines.types import Variant
 from baselines.view_tools.differentiable_pixels import differentiable
 from halbench.files.records import content_hash
@@ -49,9 +51,7 @@ class ReferenceModel:
 
     def scored(self, batch: dict[str, Any]) -> torch.Tensor:
         """Log-probs [T] of the answer's tokens."""
-        inputs = as_floats(batch["inputs"], self.model.dtype)
-        hidden = self.model.model(**inputs, use_cache=False).last_hidden_state.flatten(0, 1)
-        return head_tokens(self.model.get_output_embeddings(), hidden[batch["predictors"]], batch["targets"]).logp
+        return response_tokens(self.model, partial(own_logits, self.model, self.model.forward), **batch).logp
 
     @torch.no_grad()
     def logps(self, image: Image.Image, prompt: str, answer: str) -> torch.Tensor:

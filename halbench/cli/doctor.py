@@ -1,6 +1,7 @@
 """`halbench doctor`: does the installation work, and is the data right?
 
 Exit codes: 0 no problems (optional parts may be missing); 2 problems, which are listed last.
+With --checkpoint MODEL: what that checkpoint needs; 2 if it cannot run on this machine.
 With --batch-parity MODEL: 0 if the model gives the same answers one by one and in batches, 2 if not.
 """
 
@@ -26,7 +27,10 @@ def add_to(app: typer.Typer) -> None:
 def doctor(
     *,
     choice: Annotated[DataChoice, Only("data")],
-    backend: Annotated[BackendOptions, Only("dtype", "device")],
+    backend: Annotated[BackendOptions, Only("dtype", "device", "trust_remote_code")],
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Say what this checkpoint needs, and whether it is there.")
+    ] = None,
     batch_parity: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Compare this model's answers at batch size 1 and in batches.")
     ] = None,
@@ -40,7 +44,8 @@ def doctor(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check versions, device, NLTK resources and data, or (--batch-parity) that batching changes no answer."""
+    """Check versions, device, NLTK resources and data; or a checkpoint (--checkpoint); or (--batch-parity) that batching
+    changes no answer."""
     from halbench.doctor.batch_parity import check_batch_parity
     from halbench.doctor.checks import examine
     from halbench.files.records import dumps
@@ -51,7 +56,12 @@ def doctor(
         parity = check_batch_parity(batch_parity, items, batch_size, images, backend)
         show(*([dumps(parity)] if as_json else parity_text(parity)))
         raise typer.Exit(BAD_INPUT_OR_INCOMPLETE if parity.first_difference else 0)
-    findings = examine(choice.open())
+    if checkpoint is not None:
+        from halbench.doctor.checkpoint_needs import examine_checkpoint
+
+        findings = examine_checkpoint(checkpoint, backend)
+    else:
+        findings = examine(choice.open())
     problems = [finding for finding in findings if finding.state == "problem"]
     if as_json:
         show(dumps({"ok": not problems, "findings": findings}))

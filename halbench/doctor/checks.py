@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from halbench import __version__
+from halbench.broken_torchvision import INSTALL_TORCHVISION
 from halbench.data.datasets import Data, file_states, read_sources
 from halbench.errors import MissingData
 from halbench.fetching.suite_state import suite_state
@@ -107,10 +108,15 @@ def device_facts() -> list[Finding]:
 
 
 def torchvision() -> list[Finding]:
-    """Whether torchvision can be imported, in a process of its own: one that was built for another torch breaks AutoProcessor."""
+    """Whether torchvision can be imported, tried in a process of its own. Without it halbench goes on, with Pillow."""
     installed = version_of("torchvision")
+    instead = "images are processed by Pillow, and parts of processors for videos are left out"
     if installed is None:
-        return [Finding("torchvision", "none", "not installed, and not needed")]
+        return [
+            Finding(
+                "torchvision", "none", f"not installed: {instead}; doctor --checkpoint MODEL says whether it matters"
+            )
+        ]
     done = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, text=True)
     if done.returncode == 0:
         return [Finding("torchvision", "ok", installed)]
@@ -118,8 +124,8 @@ def torchvision() -> list[Finding]:
     return [
         Finding(
             "torchvision",
-            "problem",
-            f"{installed} cannot be imported ({reason}), which breaks AutoProcessor: pip uninstall torchvision",
+            "none",
+            f"{installed} cannot be imported ({reason}): {instead}; to use it, {INSTALL_TORCHVISION}",
         )
     ]
 

@@ -13,17 +13,13 @@ import transformers
 from transformers import AutoConfig, AutoProcessor, ProcessorMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 
-from halbench.broken_torchvision import torchvision_problem
+from halbench.broken_torchvision import INSTALL_TORCHVISION, torchvision_problem
 from halbench.errors import InputError, first_sentence
 
 PROCESSOR_FILES = (
     "expected processor_config.json or preprocessor_config.json, and tokenizer.json; copy them from the base checkpoint"
 )
 LOADING_ERRORS = (OSError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError)
-INSTALL_TORCHVISION = (
-    "install torchvision as README's Install says: its release must match torch's, and both must be CPU builds or both CUDA "
-    "builds"
-)
 
 log = logging.getLogger(__name__)
 

@@ -18,11 +18,9 @@ from transformers import GenerationMixin
 
 from halbench.models.chat_templates import image_tokens, starts_with_bos
 from halbench.models.positions import image_axes
+from halbench.models.tolerance import TOLERANCE
 from halbench.types import Item
 
-# Mean difference of log-probs up to which two ways to compute them count as equal, in nats. Sums in another order move
-# float32 by about 1e-5 and bfloat16 by about 1e-2.
-TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 0.05, torch.float16: 0.02}
 STEPS = 4  # tokens that are generated to compare: the first comes from the prompt, the others also from the cache
 CACHE = (
     "cache"

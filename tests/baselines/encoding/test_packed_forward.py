@@ -6,21 +6,8 @@ import pytest
 import torch
 from packed_examples import FAMILIES, examples, plain_logps, score, shaped_pairs
 
-from baselines.encoding import packed_forward
-from baselines.encoding.collation import lay_out
-from baselines.encoding.packed_forward import as_scoring_model, block_mask, head_tokens, token_logps
-from halbench.errors import InputError
-
-
-def test_an_answer_sees_the_prefix_and_itself_and_no_other_answer():
-    layout = lay_out([torch.tensor([7, 8])], [[torch.tensor([1, 2]), torch.tensor([4])]], pad_id=0)
-    assert block_mask(layout.branch)[0, 0].int().tolist() == [
-        [1, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0],
-        [1, 1, 1, 0, 0],
-        [1, 1, 1, 1, 0],
-        [1, 1, 0, 0, 1],
-    ]
+from baselines.encoding import packed_attention, packed_forward
+from baselines.encoding.packed_forward import as_scoring_model, head_tokens, token_logps
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -87,10 +74,7 @@ def test_a_mask_that_leaks_shifts_the_second_answer_and_only_that(family, checkp
     batch = examples(checkpoint, pairs, packed=True)
     right = score(checkpoint, batch, packed=True)
 
-    def leaking(branch: torch.Tensor) -> torch.Tensor:
-        return torch.ones(branch.shape[1], branch.shape[1], dtype=torch.bool).tril().expand(len(branch), 1, -1, -1)
-
-    monkeypatch.setattr(packed_forward, "block_mask", leaking)
+    monkeypatch.setattr(packed_attention, "in_branches", lambda mask_function, branch, shift: mask_function)
     wrong = score(checkpoint, batch, packed=True)
     assert (right["chosen"] - wrong["chosen"]).abs().max() < 1e-4
     assert (right["rejected"] - wrong["rejected"]).abs().amax(-1).min() > 0.3
@@ -102,18 +86,6 @@ def test_positions_that_run_on_shift_the_second_answer(checkpoints, pairs, monke
     right = score(checkpoint, batch, packed=True)
     monkeypatch.setattr(packed_forward, "positions", lambda model, inputs, shift: torch.arange(shift.shape[1])[None])
     assert (right["rejected"] - score(checkpoint, batch, packed=True)["rejected"]).abs().max() > 0.1
-
-
-def test_eager_attention_takes_the_mask_too(checkpoints, pairs):
-    checkpoint = checkpoints("llava")
-    batch = examples(checkpoint, pairs, packed=True)
-    sdpa = score(checkpoint, batch, packed=True)
-    checkpoint.model.set_attn_implementation("eager")
-    try:
-        eager = score(checkpoint, batch, packed=True)
-    finally:
-        checkpoint.model.set_attn_implementation("sdpa")
-    assert (sdpa["rejected"] - eager["rejected"]).abs().max() < 1e-4
 
 
 def test_chunks_of_the_head_change_neither_values_nor_gradients():
@@ -131,17 +103,6 @@ def test_entropy_of_an_even_distribution_is_the_log_of_its_size():
     assert token_logps(torch.zeros(1, 8), torch.tensor([3])).entropy.item() == pytest.approx(
         torch.log(torch.tensor(8.0))
     )
-
-
-def test_attention_without_block_masks_is_refused(checkpoints):
-    model = checkpoints("llava").model
-    kind = model.config.get_text_config()._attn_implementation
-    model.config.get_text_config()._attn_implementation = "flash_attention_2"
-    try:
-        with pytest.raises(InputError, match="does not support a block mask"):
-            packed_forward.attention_mask(model, torch.zeros(1, 3, dtype=torch.long))
-    finally:
-        model.config.get_text_config()._attn_implementation = kind
 
 
 def test_a_scoring_model_still_generates(checkpoints):

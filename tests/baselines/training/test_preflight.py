@@ -3,12 +3,14 @@
 import json
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import small_training
 from small_training import RECIPE, log_rows, own_objective, plan
+from transformers import LlavaForConditionalGeneration as Llava
 
 from baselines.encoding.reference_cache import ReferenceCache
 from baselines.training.train import train
@@ -33,18 +35,30 @@ def test_a_reference_of_another_model_stops_the_run(undisturbed, model, pairs, t
         train(plan("mdpo", model, pairs, tmp_path / "out"))
 
 
-def test_a_model_whose_own_forward_says_otherwise_is_refused(model, pairs, tmp_path, monkeypatch):
-    """As with a family that caps or scales its logits behind the head."""
-    from transformers import LlavaForConditionalGeneration as Llava
-
+def with_logits(change: Callable[[Any, dict[str, Any]], Any]) -> Callable[..., Any]:
+    """LLaVA's forward with other logits."""
     plain = Llava.forward
 
-    def scaled(self: Any, *arguments: Any, **named: Any) -> Any:
+    def forward(self: Any, *arguments: Any, **named: Any) -> Any:
         output = plain(self, *arguments, **named)
-        output.logits = output.logits * 0.5
+        output.logits = change(output.logits, named)
         return output
 
-    monkeypatch.setattr(Llava, "forward", scaled)
+    return forward
+
+
+def test_what_a_model_does_to_its_logits_behind_the_head_is_trained_with(model, pairs, tmp_path, monkeypatch):
+    """As families do that scale or cap them; before the first step the log-probs are held against the model's own."""
+    monkeypatch.setattr(Llava, "forward", with_logits(lambda logits, _: 10 * (logits / 20).tanh()))
+    record = train(plan("dpo", model, pairs, tmp_path / "out"))
+    assert record["steps"] > 0
+
+
+def test_a_model_whose_own_forward_says_otherwise_is_refused(model, pairs, tmp_path, monkeypatch):
+    """As with a family whose logits depend on more than the last hidden states."""
+    monkeypatch.setattr(
+        Llava, "forward", with_logits(lambda logits, named: logits * (0.5 if "pixel_values" in named else 1))
+    )
     with pytest.raises(InputError, match="the training forward is not correct for model type 'llava'"):
         train(plan("dpo", model, pairs, tmp_path / "out"))
 
