@@ -11,9 +11,6 @@ import transformers
 from baselines.training.recipes import Recipe
 from halbench.errors import InputError
 
-# The names that model families give to their vision tower. Qwen2-VL's contains its projector (merger) as well.
-VISION = ("vision_tower", "vision_model", "visual")
-
 
 def adapted(model: Any, recipe: Recipe, source: str) -> Any:
     """The model with the weights that the recipe trains made trainable; an adapter's first weights follow from the
@@ -67,8 +64,14 @@ def with_lora(model: Any, rank: int, alpha: int, base: str) -> Any:
 
 
 def without_vision(model: Any) -> Any:
-    """The model with its vision tower frozen and all other weights trainable."""
-    towers = [getattr(model.model, name) for name in VISION if hasattr(model.model, name)]
+    """The model with its vision tower frozen and all other weights trainable. The tower is what has the vision part of the
+    model's config as its own; Qwen2-VL's contains the projector (merger) as well."""
+    kind = type(getattr(model.config, "vision_config", None))
+    towers = [
+        module
+        for module in model.modules()
+        if isinstance(module, transformers.PreTrainedModel) and type(module.config) is kind
+    ]
     if not towers:
         raise InputError(
             f"cannot find the vision tower of a '{model.config.model_type}' model; train an adapter instead"

@@ -13,7 +13,7 @@ import transformers
 from transformers import AutoConfig, AutoProcessor, ProcessorMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 
-from halbench.broken_torchvision import INSTALL_TORCHVISION, torchvision_problem
+from halbench.broken_torchvision import INSTALL_TORCHVISION, is_hidden, torchvision_problem
 from halbench.errors import InputError, first_sentence
 
 PROCESSOR_FILES = (
@@ -27,14 +27,15 @@ log = logging.getLogger(__name__)
 def load_processor(source: str, trust_remote_code: bool) -> Any:
     """Image processor and tokenizer of a checkpoint, padding on the left. Raises InputError if it cannot be loaded."""
     problem = torchvision_problem()
-    if problem not in (None, "not installed"):
-        say_once(f"torchvision {problem}: images are processed by Pillow")
     try:
         processor = AutoProcessor.from_pretrained(source, trust_remote_code=trust_remote_code)
     except LOADING_ERRORS as error:
         if problem is None:
             raise unloadable(source, error) from error
         processor = load_without_video(source, trust_remote_code, problem, error)
+    else:
+        if problem not in (None, "not installed"):
+            say_once(f"torchvision {problem}: images are processed by Pillow")
     absent = [part for part in ("image_processor", "tokenizer") if getattr(processor, part, None) is None]
     if absent:
         raise InputError(f"{source} has no {' and no '.join(absent)}; {PROCESSOR_FILES}")
@@ -54,7 +55,12 @@ def load_without_video(source: str, trust_remote_code: bool, problem: str, first
         processor = without_video(kind).from_pretrained(source)
     except LOADING_ERRORS as error:
         if "torchvision" in str(error).lower():
-            raise InputError(f"{source}: its processor needs torchvision ({problem}); {INSTALL_TORCHVISION}") from error
+            late = (
+                "" if is_hidden() or problem == "not installed" else ". In Python, import halbench before transformers"
+            )
+            raise InputError(
+                f"{source}: its processor needs torchvision ({problem}); {INSTALL_TORCHVISION}{late}"
+            ) from error
         raise unloadable(source, error) from error
     say_once(
         f"torchvision {problem}: images are processed by Pillow, and {kind.__name__} is loaded without its video part"
