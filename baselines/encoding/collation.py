@@ -60,7 +60,8 @@ def lay_out(prefixes: Sequence[torch.Tensor], answers: Sequence[Sequence[torch.T
 
 def stack_inputs(rows: Sequence[Mapping[str, torch.Tensor]], width: int) -> dict[str, torch.Tensor]:
     """What the processor returned besides the token ids, for all rows: values per token are continued with zeros, images
-    follow each other in the first dimension and are padded with zeros in the others (crops, pixels)."""
+    follow each other in the first dimension and are padded with zeros in the others (crops, pixels). Which images a token
+    sees (Mllama's cross-attention mask [1, T, images, tiles]) is continued with what the last one sees."""
     stacked = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
@@ -68,6 +69,10 @@ def stack_inputs(rows: Sequence[Mapping[str, torch.Tensor]], width: int) -> dict
             continue
         if all(value.shape == row["input_ids"].shape for value, row in zip(values, rows, strict=True)):
             values = [pad(value, (0, width - value.shape[1])) for value in values]
+        elif name == "cross_attention_mask":
+            values = [
+                torch.cat([value, value[:, -1:].expand(-1, width - value.shape[1], -1, -1)], 1) for value in values
+            ]
         most = torch.tensor([value.shape[1:] for value in values]).amax(0).tolist()
         for index, value in enumerate(values):
             gaps = [

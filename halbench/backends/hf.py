@@ -200,13 +200,15 @@ class HfBackend:
     def prefixes_hold(self, batch: Batch, arguments: Mapping[str, Any]) -> bool:
         """Whether this batch can be answered behind shared prefixes. The first batch decides it for the model."""
         assert batch.suffixes is not None
+        length = batch.inputs["input_ids"].shape[1] + batch.suffixes.ids.shape[1] + arguments["max_new_tokens"]
+        if self.window is not None and length > self.window:
+            return False
         if self.shares is None:
             problem = self.sharing_problem(batch.items)
             self.shares = problem is None
             if problem is not None:
                 log.warning("questions on one image do not share its forward pass with this model: %s", problem)
-        length = batch.inputs["input_ids"].shape[1] + batch.suffixes.ids.shape[1] + arguments["max_new_tokens"]
-        return self.shares and (self.window is None or length <= self.window)
+        return self.shares
 
     def sharing_problem(self, items: Sequence[Item]) -> str | None:
         """What differs if these items share prefixes, tried on a few of them; None if nothing does."""

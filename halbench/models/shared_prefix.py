@@ -28,6 +28,8 @@ CACHE = (
     else "past_key_values"
 )
 """What this release of transformers calls the keys and values of earlier tokens."""
+SEEN = "cross_attention_mask"
+"""Which images each token sees [B, T, images, tiles], in models that have them behind cross-attention (Mllama)."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def cut_prefixes(prefixes: Any, suffixes: Suffixes) -> bool:
         return False
     length = prefixes["input_ids"].shape[1]
     for name, value in prefixes.items():
-        if value.ndim == 2 and value.shape[1] == length:
+        if (value.ndim == 2 or name == SEEN) and value.shape[1] == length:
             prefixes[name] = value[:, : length - len(ending)]
     return True
 
@@ -102,6 +104,9 @@ def branch(model: Any, prefixes: Any, suffixes: Suffixes) -> dict[str, Any]:
     cache = getattr(model(**prefixes, **taken, use_cache=True, logits_to_keep=1), CACHE)
     cache.batch_select_indices(rows)
     continued = {}
+    if SEEN in prefixes:
+        seen = prefixes[SEEN][rows]
+        continued[SEEN] = torch.cat([seen, seen[:, -1:].expand(-1, own.shape[1], -1, -1)], dim=1)
     if axes is not None:
         behind = axes.amax((0, 2))[rows, None] + own.cumsum(-1)
         continued["position_ids"] = torch.cat([axes[:, rows], behind.clamp(min=0).expand(3, -1, -1)], dim=-1)

@@ -44,9 +44,11 @@ def found_without_torchvision() -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize("family", table())
 def test_a_family_runs_and_trains_as_the_table_says(family, found):
     said = table()[family]
-    assert {column: found[family][column] for column in ("runs", "batches", "shared", "trains", "packed", "adapter")} == {
-        column: said[column] for column in ("runs", "batches", "shared", "trains", "packed", "adapter")
-    }, found[family]
+    assert {
+        column: found[family][column] for column in ("runs", "batches", "shared", "trains", "packed", "adapter")
+    } == {column: said[column] for column in ("runs", "batches", "shared", "trains", "packed", "adapter")}, found[
+        family
+    ]
 
 
 @pytest.mark.slow

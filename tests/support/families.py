@@ -6,80 +6,26 @@ What tiny_checkpoints.py says of its checkpoints holds for these too. Files name
 transformers picks the real processors. Templates are our own, with the family's special tokens.
 """
 
-import json
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import more_families as more
 import tiny_checkpoints as tiny
 import transformers
-from tiny_checkpoints import IDEFICS_TEMPLATE, LLAVA_TEMPLATE, QWEN_TEMPLATE, byte_level_bpe, text_sizes, widen
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
-
-CLIP = {"image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28]}
-HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
-CHAT = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-QWEN = [*CHAT, "<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"]
-QWEN_IDS = {"image_token_id": 3, "video_token_id": 4, "vision_start_token_id": 5, "vision_end_token_id": 6}
-SIGLIP = {
-    **{"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2},
-    **{"image_size": 28, "patch_size": 7, "vision_use_head": False},
-}
-UNTIED = {"tie_word_embeddings": False}
-
-
-def template(image: str, user: str = "<|im_start|>user\n", end: str = "<|im_end|>\n", start: str = "") -> str:
-    """A chat template of turns: user, image, question, end. The answer's turn begins as the user's, with another role."""
-    answer = user.replace("user", "assistant")
-    return (
-        f"{start}{{% for m in messages %}}{{{{ {user!r} if m['role'] == 'user' else {answer!r} }}}}"
-        f"{{% for c in m['content'] %}}{{% if c['type'] == 'image' %}}{image}{{% else %}}{{{{ c['text'] }}}}{{% endif %}}"
-        f"{{% endfor %}}{end}{{% endfor %}}{{% if add_generation_prompt %}}{answer}{{% endif %}}"
-    )
-
-
-def write(
-    folder: Path,
-    seed: int,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    chat_template: str,
-    files: Mapping[str, Mapping[str, Any]],
-) -> Path:
-    """The checkpoint folder. files: name -> content of the processors' JSON files, without ending."""
-    widen(model, seed).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    (folder / "chat_template.jinja").write_text(chat_template)
-    for name, content in files.items():
-        (folder / f"{name}.json").write_text(json.dumps(content))
-    return folder
-
-
-def images(kind: str, processor: str, **settings: Any) -> dict[str, Any]:
-    """The content of preprocessor_config.json."""
-    return {"image_processor_type": kind, "processor_class": processor, **settings}
-
-
-def rope(*sections: int) -> dict[str, Any]:
-    return {"rope_type": "default", "mrope_section": list(sections), "rope_theta": 10000.0}
-
-
-def tokenizer_with(special: list[str], **named: str) -> PreTrainedTokenizerFast:
-    """A tokenizer that knows some of its special tokens by name, as Gemma's and InternVL's do."""
-    plain = byte_level_bpe(special)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=plain.backend_tokenizer,
-        pad_token=special[0],
-        bos_token=special[1],
-        eos_token=special[2],
-        extra_special_tokens=named,
-    )
+from family_files import CHAT, CLIP, HALF, QWEN, QWEN_IDS, SIGLIP, UNTIED, images, rope, template, tokenizer_with, write
+from tiny_checkpoints import IDEFICS_TEMPLATE, QWEN_TEMPLATE, byte_level_bpe, text_sizes
 
 
 def qwen2_vl(folder: Path, seed: int) -> Path:
     model, processor = tiny.qwen2_vl(seed)
-    settings = {"min_pixels": 56 * 56, "max_pixels": 84 * 84, "patch_size": 14, "temporal_patch_size": 2, "merge_size": 2}
+    settings = {
+        "min_pixels": 56 * 56,
+        "max_pixels": 84 * 84,
+        "patch_size": 14,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+    }
     of_images = images("Qwen2VLImageProcessor", "Qwen2VLProcessor", **settings, **CLIP)
     return write(folder, seed, model, processor.tokenizer, QWEN_TEMPLATE, {"preprocessor_config": of_images})
 
@@ -95,7 +41,13 @@ def qwen2_5_vl(folder: Path, seed: int) -> Path:
         **QWEN_IDS,
         **UNTIED,
     )
-    settings = {"min_pixels": 56 * 56, "max_pixels": 84 * 84, "patch_size": 14, "temporal_patch_size": 2, "merge_size": 2}
+    settings = {
+        "min_pixels": 56 * 56,
+        "max_pixels": 84 * 84,
+        "patch_size": 14,
+        "temporal_patch_size": 2,
+        "merge_size": 2,
+    }
     of_images = images("Qwen2VLImageProcessor", "Qwen2_5_VLProcessor", **settings, **CLIP)
     model = transformers.Qwen2_5_VLForConditionalGeneration(config)
     return write(folder, seed, model, tokenizer, QWEN_TEMPLATE, {"preprocessor_config": of_images})
@@ -149,7 +101,12 @@ def qwen3_vl_moe(folder: Path, seed: int) -> Path:
 def qwen3_5(folder: Path, seed: int) -> Path:
     """Half of its layers are recurrent. Its template opens a thought unless it is told not to."""
     tokenizer = byte_level_bpe([*QWEN, "<think>", "</think>"])
-    linear = {"linear_num_value_heads": 2, "linear_num_key_heads": 2, "linear_key_head_dim": 16, "linear_value_head_dim": 16}
+    linear = {
+        "linear_num_value_heads": 2,
+        "linear_num_key_heads": 2,
+        "linear_key_head_dim": 16,
+        "linear_value_head_dim": 16,
+    }
     config = transformers.Qwen3_5Config(
         text_config={
             **text_sizes(len(tokenizer)),
@@ -162,11 +119,23 @@ def qwen3_5(folder: Path, seed: int) -> Path:
     )
     model = transformers.Qwen3_5ForConditionalGeneration(config)
     thinking = "{% if enable_thinking is not defined or enable_thinking %}<think>\n{% endif %}"
-    return write(folder, seed, model, tokenizer, QWEN_TEMPLATE.replace("assistant\n{% endif %}", f"assistant\n{thinking}{{% endif %}}"), qwen3_files())
+    return write(
+        folder,
+        seed,
+        model,
+        tokenizer,
+        QWEN_TEMPLATE.replace("assistant\n{% endif %}", f"assistant\n{thinking}{{% endif %}}"),
+        qwen3_files(),
+    )
 
 
 def internvl(folder: Path, seed: int) -> Path:
-    named = {"start_image_token": "<img>", "end_image_token": "</img>", "context_image_token": "<IMG_CONTEXT>", "video_token": "<video>"}
+    named = {
+        "start_image_token": "<img>",
+        "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>",
+        "video_token": "<video>",
+    }
     tokenizer = tokenizer_with([*CHAT, "<IMG_CONTEXT>", "<img>", "</img>", "<video>"], **named)
     config = transformers.InternVLConfig(
         vision_config={
@@ -222,28 +191,37 @@ def smolvlm(folder: Path, seed: int) -> Path:
     return write(folder, seed, model, processor.tokenizer, IDEFICS_TEMPLATE, files)
 
 
-GEMMA = ["<pad>", "<bos>", "<eos>", "<image_soft_token>", "<start_of_image>", "<end_of_image>", "<start_of_turn>", "<end_of_turn>"]
+GEMMA = [
+    "<pad>",
+    "<bos>",
+    "<eos>",
+    "<image_soft_token>",
+    "<start_of_image>",
+    "<end_of_image>",
+    "<start_of_turn>",
+    "<end_of_turn>",
+]
 
 
 def gemma3(folder: Path, seed: int) -> Path:
-    """Image tokens see each other, and every other layer looks back 16 tokens only."""
+    """Image tokens see each other, and every other layer looks back 512 tokens only."""
     named = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}
     tokenizer = tokenizer_with(GEMMA, **named)
     config = transformers.Gemma3Config(
         vision_config=SIGLIP,
         text_config={
             **text_sizes(len(tokenizer)),
-            **{"head_dim": 16, "sliding_window": 16, "layer_types": ["sliding_attention", "full_attention"]},
+            **{"head_dim": 16, "sliding_window": 512, "layer_types": ["sliding_attention", "full_attention"]},
             "query_pre_attn_scalar": 16,
         },
-        **{"mm_tokens_per_image": 4, "image_token_id": 3, "boi_token_id": 4, "eoi_token_id": 5},
+        **{"mm_tokens_per_image": 16, "image_token_id": 3, "boi_token_id": 4, "eoi_token_id": 5},
         **{"image_token_index": 3, "boi_token_index": 4, "eoi_token_index": 5},
         **UNTIED,
     )
-    size = {"size": {"height": 28, "width": 28}, "image_seq_length": 4}
+    size = {"size": {"height": 28, "width": 28}, "image_seq_length": 16}
     files = {
         "preprocessor_config": images("Gemma3ImageProcessor", "Gemma3Processor", **size, **HALF),
-        "processor_config": {"image_seq_length": 4, "processor_class": "Gemma3Processor"},
+        "processor_config": {"image_seq_length": 16, "processor_class": "Gemma3Processor"},
     }
     turns = template("<start_of_image>", "<start_of_turn>user\n", "<end_of_turn>\n", start="<bos>")
     return write(folder, seed, transformers.Gemma3ForConditionalGeneration(config), tokenizer, turns, files)
@@ -262,4 +240,11 @@ FAMILIES: Mapping[str, Callable[[Path, int], Path]] = {
     "smolvlm": smolvlm,
     "idefics3": tiny.idefics3,
     "gemma3": gemma3,
+    "gemma4": more.gemma4,
+    "paligemma": more.paligemma,
+    "mllama": more.mllama,
+    "mistral3": more.mistral3,
+    "glm4v": more.glm4v,
+    "aya_vision": more.aya_vision,
+    "lfm2_vl": more.lfm2_vl,
 }
