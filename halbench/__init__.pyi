@@ -9,5 +9,6 @@ from halbench.api import report as report
 from halbench.api import run as run
 from halbench.api import score as score
 from halbench.errors import InputError as InputError
+from halbench.reasoning import Reasoning as Reasoning
 
 __version__: str

@@ -25,6 +25,7 @@ from halbench.evaluation.score import score_stored
 from halbench.files.records import as_json, from_row
 from halbench.folders.run import RunFolder
 from halbench.judging.options import JudgeOptions, Judging, judge_options
+from halbench.reasoning import SPLIT, Reasoning
 from halbench.running import run as running
 from halbench.running.plan import Plan
 from halbench.settings import Rule, checked
@@ -212,17 +213,19 @@ def score(
     judgements: PathLike | None = None,
     judge_prompt: PathLike | None = None,
     allow: tuple[Unwanted, ...] = (),
+    reasoning: Reasoning = SPLIT,
     out: PathLike | None = None,
 ) -> Run:
     """Score stored responses, as `halbench score` does.
 
     suite: a name or a .py file; None for a run folder, which knows its own. responses: a response file or a run folder.
     options: of the suite, such as {"similarity": "spacy"}. judge: a model's name, or JudgeOptions. judgements: stored
-    replies. allow: kinds of answers of which a complete run may have many. out: run folder to write.
+    replies. allow: kinds of answers of which a complete run may have many. reasoning: how thoughts before answers are
+    treated. out: run folder to write.
     """
     choice, folder = suite_choice(suite, options, data, images), as_optional_path("out", out)
     verdicts, acceptance = judging(judge, judgements, judge_prompt), checked(Acceptance(allow))
-    evaluation = score_stored(choice, as_path("responses", responses), verdicts, folder, acceptance)
+    evaluation = score_stored(choice, as_path("responses", responses), verdicts, folder, acceptance, checked(reasoning))
     return of_evaluation(evaluation, folder, choice.suite)
 
 
@@ -240,19 +243,21 @@ def run(
     judgements: PathLike | None = None,
     judge_prompt: PathLike | None = None,
     allow: tuple[Unwanted, ...] = (),
+    reasoning: Reasoning = SPLIT,
     out: PathLike | None = None,
     **backend_options: Any,
 ) -> Run:
     """Let a model answer a suite, and score it, as `halbench run` does; a run that was interrupted is resumed.
 
     options: of the suite. generation: over the suite's decoding, such as {"max_new_tokens": 64}. backend_options: fields
-    of halbench.types.BackendOptions, such as batch_size=8, device="cuda:1", dtype="bfloat16". allow: kinds of answers of which a complete run may have many.
+    of halbench.types.BackendOptions, such as batch_size=8, device="cuda:1", dtype="bfloat16". allow: kinds of answers of which a complete run may have many. reasoning: how thoughts before answers
+    are treated.
     """
     unknown = next((name for name in backend_options if name not in {f.name for f in fields(BackendOptions)}), None)
     if unknown is not None:
         raise InputError(f"run(): unknown option '{unknown}'; expected a field of BackendOptions")
     given = {} if generation is None else generation
-    plan = Plan(as_name("model", model), backend, given, limit, as_optional_path("out", out))
+    plan = Plan(as_name("model", model), backend, given, limit, checked(reasoning), as_optional_path("out", out))
     choice = suite_choice(suite, options, data, images)
     done = running.run(
         checked(plan, gen_kwargs="generation"),

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from halbench.errors import InputError
+from halbench.reasoning import SPLIT, Reasoning
 from halbench.settings import option, parse_arguments
 
-ResponseState = Literal["ok", "empty", "error"]
-ScoreState = Literal["scored", "unscored", "error", "missing"]
+ResponseState = Literal["ok", "empty", "unfinished", "error"]
+ScoreState = Literal["scored", "unscored", "unfinished", "error", "missing"]
 Better = Literal["lower", "higher", "neither"]
 Unit = Literal["fraction", "rating", "words"]
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
@@ -51,7 +52,8 @@ class Item:
 class Response:
     """A model's answer to one item; a failure is a row with state "error", never a missing row.
 
-    tokens: number of generated tokens (None if unknown). finish: "stop", "length" or None if unknown.
+    text: the answer alone; what the model thought before it is in extra["reasoning"]. state "unfinished": it was still
+    thinking when it ended, and there is no answer. tokens: number of generated tokens (None if unknown). finish: "stop", "length" or None if unknown.
     extra: other fields of the response file, which a scorer may use (stored lists of objects, for example).
     """
 
@@ -98,7 +100,7 @@ class Score:
     the authors' script counts it, where that differs from ours.
 
     cluster, group: those of its item. state "unscored": there is a response but no verdict (the judge failed or its reply
-    is unreadable); "error": generation failed; "missing": there is no response. All three are reported and never averaged;
+    is unreadable); "unfinished": the model was still reasoning; "error": generation failed; "missing": no response. All are reported and never averaged;
     an unscored one may carry the counts by which an official script scores it nevertheless.
     faults: how much of the response is wrong, 0 for nothing: number of hallucinated mentions, 1 for a wrong answer, points
     below an acceptable rating; None if unknown. The browser of samples sorts and filters by it.
@@ -181,7 +183,7 @@ class Decoding:
     """How text is generated; a suite's defaults are its authors' published settings. Prompts are never truncated.
 
     temperature: 0 is greedy decoding (beam search with num_beams > 1). extra: further arguments for the engine
-    (`--gen-kwargs`).
+    (`--gen-kwargs`). reasoning: budget and tags of thoughts before the answer. Backends return texts with their thoughts.
     """
 
     max_new_tokens: int
@@ -189,6 +191,11 @@ class Decoding:
     temperature: float = 0.0
     top_p: float = 1.0
     extra: Mapping[str, Any] = field(default_factory=dict)
+    reasoning: Reasoning = SPLIT
+
+    def max_tokens(self) -> int:
+        """Tokens of thoughts and answer together."""
+        return self.max_new_tokens + (self.reasoning.max_reasoning_tokens or 0)
 
 
 @dataclass(frozen=True)
@@ -329,8 +336,8 @@ def read_batch_size(flag: str, text: str) -> "int | Literal['auto']":
 class BackendOptions:
     """How a model is run. None: the backend's own default.
 
-    engine: what follows a backend's name, as in lmms:llava_hf. A backend that accepts base_url, model_args or engine lists
-    them in its OPTIONS.
+    engine: what follows a backend's name, as in lmms:llava_hf. A backend that accepts base_url, model_args, template_kwargs or
+    engine lists them in its OPTIONS.
     """
 
     batch_size: int | Literal["auto"] = option(
@@ -360,6 +367,12 @@ class BackendOptions:
     model_args: Mapping[str, Any] = option(
         factory=dict,
         help="Further arguments for the backend's engine, e.g. tensor_parallel_size=2 for vllm.",
+        metavar="NAME=VALUE,...",
+        parse=parse_arguments,
+    )
+    template_kwargs: Mapping[str, Any] = option(
+        factory=dict,
+        help="Variables of the chat template, e.g. enable_thinking=false; recorded in the signature.",
         metavar="NAME=VALUE,...",
         parse=parse_arguments,
     )

@@ -44,12 +44,14 @@ def truncated_run(suite_name: str, base: Path, out: Path, data: Data, allowed: S
     suite = load_suite(suite_name)
     stored = read_run(suite, [], data, RunFolder(base))
     model = {**stored.model, **MARK}
-    settings = run_settings(suite, stored.options, stored.task, model, stored.decoding, stored.limit)
+    settings = run_settings(suite, stored.options, stored.task, model, stored.decoding, stored.limit, stored.reasoning)
     responses = truncated(stored.responses)
     folder = RunFolder(out)
     with folder.lock():
         folder.begin(settings)
         write_jsonl(folder.responses_path, responses)
-        evaluation = evaluate(suite, stored.task, responses, stored.decoding, NO_JUDGEMENTS, allowed, stored.model)
+        evaluation = evaluate(
+            suite, stored.task, responses, stored.decoding, NO_JUDGEMENTS, allowed, stored.model, stored.reasoning
+        )
         write_evaluation(folder, settings, evaluation)
     return evaluation

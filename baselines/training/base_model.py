@@ -1,5 +1,6 @@
 """The model that training starts from: where it is, and how it is opened."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from transformers import TrainingArguments
 
 from baselines.training.recipes import TrainingPlan
 from halbench.errors import InputError, MissingExtra, first_sentence
+from halbench.files.records import content_hash
 from halbench.models.chat_templates import chat_template
 from halbench.models.checkpoints import Checkpoint, check_source, open_checkpoint
 from halbench.models.fingerprints import fingerprint
@@ -42,14 +44,12 @@ def open_for_training(source: str, plan: TrainingPlan, arguments: TrainingArgume
     recipe, options = plan.recipe, plan.options
     if recipe.load_in_4bit:
         identity = {"fingerprint": fingerprint(source), "transformers": transformers.__version__}
-        return open_in_4bit(source, arguments.device, options.trust_remote_code, identity)
+        return open_in_4bit(source, arguments.device, options, identity)
     dtype = "float32" if recipe.full else options.dtype
-    return open_checkpoint(
-        source, BackendOptions(device=str(arguments.device), dtype=dtype, trust_remote_code=options.trust_remote_code)
-    )
+    return open_checkpoint(source, replace(options, device=str(arguments.device), dtype=dtype))
 
 
-def open_in_4bit(source: str, device: torch.device, trust_remote_code: bool, identity: dict[str, str]) -> Checkpoint:
+def open_in_4bit(source: str, device: torch.device, options: BackendOptions, identity: dict[str, str]) -> Checkpoint:
     """A checkpoint with its linear layers in 4-bit NF4, computing in bfloat16."""
     if find_spec("bitsandbytes") is None:
         raise MissingExtra("--load-in-4bit needs: pip install bitsandbytes, and a GPU that it supports")
@@ -64,11 +64,12 @@ def open_in_4bit(source: str, device: torch.device, trust_remote_code: bool, ide
         quantization_config=settings,
         dtype=torch.bfloat16,
         device_map={"": device},
-        trust_remote_code=trust_remote_code,
+        trust_remote_code=options.trust_remote_code,
     )
-    processor = load_processor(source, trust_remote_code)
-    template = chat_template(processor, source)
-    return Checkpoint(model.eval(), processor, template, {**identity, "dtype": "nf4"})
+    processor = load_processor(source, options.trust_remote_code)
+    template = chat_template(processor, source, options.template_kwargs)
+    identity |= {"dtype": "nf4", "chat_template": content_hash(template)}
+    return Checkpoint(model.eval(), processor, template, identity)
 
 
 def image_token_id(model: Any) -> int | None:

@@ -31,6 +31,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from transformers import StoppingCriteria
 
 from halbench.errors import InputError, did_you_mean, first_sentence
 from halbench.files.records import content_hash
@@ -48,7 +49,11 @@ from halbench.models.shared_prefix import (
     image_sets,
     question_suffixes,
 )
+from halbench.models.thought_budget import TokenBudget, text_of
+from halbench.reasoning import opened_in
 from halbench.types import DECODING, Backend, BackendOptions, Decoding, Item, Response
+
+OPTIONS = ("template_kwargs",)
 
 # What Decoding.extra may hold. The other arguments of generate() are fields of Decoding, or change what it returns.
 GENERATION_ARGUMENTS = (
@@ -70,12 +75,14 @@ class Batch:
     """Model inputs for the items that can be asked, and error rows for the others.
 
     inputs: what the processor returned, one row per item; with suffixes, one row per set of images, cut before the question.
+    opened: the tag of a thought with which the prompts end, "" if with none.
     """
 
     items: Sequence[Item]
     inputs: Any
     suffixes: Suffixes | None
     errors: Sequence[Response]
+    opened: str = ""
 
 
 def open_backend(model: str, options: BackendOptions) -> Backend:
@@ -93,9 +100,11 @@ def generation_arguments(decoding: Decoding) -> dict[str, Any]:
             raise InputError(
                 f"unknown generation argument '{name}'{did_you_mean(name, (*DECODING, *GENERATION_ARGUMENTS))}"
             )
+    if decoding.num_beams > 1 and decoding.reasoning.max_reasoning_tokens is not None:
+        raise InputError("--max-reasoning-tokens is for greedy decoding and sampling; set --gen-kwargs num_beams=1")
     sampling = decoding.temperature > 0
     return {
-        "max_new_tokens": decoding.max_new_tokens,
+        "max_new_tokens": decoding.max_tokens(),
         "num_beams": decoding.num_beams,
         "do_sample": sampling,
         # transformers' own default of top_k is 50, which no suite publishes.
@@ -122,6 +131,7 @@ class HfBackend:
         # A copy: one fast tokenizer must not decode here while the other thread has set it up for padding.
         self.decoder = deepcopy(checkpoint.processor.tokenizer)
         self.seed = options.seed
+        self.decoding = Decoding(max_new_tokens=1)  # of the present run
         self.batch_size = first_batch_size(self.model.device) if options.batch_size == "auto" else options.batch_size
         self.largest_batch_size = self.batch_size
         self.answer_tokens: dict[str, list[int]] = defaultdict(lambda: [0, 0])  # item group -> [tokens, answers]
@@ -135,7 +145,7 @@ class HfBackend:
 
     def generate(self, items: Sequence[Item], decoding: Decoding) -> Iterator[Response]:
         """One response per item, batch by batch; the next batch is prepared while one is answered."""
-        arguments = generation_arguments(decoding)
+        self.decoding, arguments = decoding, generation_arguments(decoding)
         check_image_counts(self.processor, self.checkpoint.template, items)
         share = (
             decoding.num_beams == 1
@@ -183,7 +193,8 @@ class HfBackend:
                 inputs, suffixes = self.encode_shared(questions, prompts)
             else:
                 inputs, suffixes = self.encode(prompts, questions.images), None
-        return Batch(questions.items, inputs, suffixes, questions.errors)
+        opened = opened_in(prompts[0], self.decoding.reasoning.tags())
+        return Batch(questions.items, inputs, suffixes, questions.errors, opened)
 
     def encode_shared(self, questions: Questions, prompts: Sequence[str]) -> tuple[Any, Suffixes | None]:
         """One row of inputs per set of images, and the questions behind them. Without suffixes, one row per item: where
@@ -283,18 +294,51 @@ class HfBackend:
         with torch.random.fork_rng([device] if device.type == "cuda" else [], enabled=arguments["do_sample"]):
             if arguments["do_sample"]:
                 torch.manual_seed(int(content_hash([self.seed, batch.items[0].id]), 16))
-            output = self.model.generate(**inputs, **arguments)
+            budgets = self.budgets(batch, inputs["input_ids"].shape[1])
+            output = self.model.generate(**inputs, **arguments, stopping_criteria=budgets)
         new = output[:, inputs["input_ids"].shape[1] :].tolist()
         eos = arguments.get("eos_token_id", self.model.generation_config.eos_token_id)
         ends = set(eos if isinstance(eos, list) else [eos])
         self.failures.end()
-        return [self.response(item, row, ends) for item, row in zip(batch.items, new, strict=True)]
+        limits = budgets[0].used if budgets else [None] * len(new)
+        return [
+            self.response(item, row[:limit], ends, batch.opened)
+            for item, row, limit in zip(batch.items, new, limits, strict=True)
+        ]
 
-    def response(self, item: Item, row: list[int], ends: set[int | None]) -> Response:
-        """The text of one row of new tokens up to its first end token; what follows is padding."""
+    def budgets(self, batch: Batch, start: int) -> list["Budgets"]:
+        """What stops each row of a batch at its budget; [] where one budget holds for thoughts and answer. start: tokens of
+        the prompts."""
+        thoughts = self.decoding.reasoning.max_reasoning_tokens
+        if thoughts is None:
+            return []
+        limits = (thoughts, self.decoding.max_new_tokens)
+        tags = self.decoding.reasoning.tags()
+        rows = [TokenBudget(self.decoder, tags, bool(batch.opened), *limits) for _ in batch.items]
+        return [Budgets(rows, start)]
+
+    def response(self, item: Item, row: list[int], ends: set[int | None], opened: str = "") -> Response:
+        """The text of one row of new tokens up to its first end token; what follows is padding. opened: the tag of a thought
+        that the prompt has opened."""
         length = next((index + 1 for index, token in enumerate(row) if token in ends), None)
-        text = self.decoder.decode(row[:length], skip_special_tokens=True, clean_up_tokenization_spaces=False).strip()
+        text = text_of(self.decoder, row[:length], self.decoding.reasoning.tags())
         tokens = length or len(row)
         self.answer_tokens[item.group][0] += tokens
         self.answer_tokens[item.group][1] += 1
-        return Response(item.id, text, tokens, "stop" if length else "length", "ok" if text else "empty")
+        return Response(item.id, opened + text, tokens, "stop" if length else "length", "ok" if text else "empty")
+
+
+class Budgets(StoppingCriteria):  # type: ignore[misc]
+    """Ends the rows of a batch one by one. used: tokens at which a row's budget was used up, None if it was not. start: tokens
+    of the prompts."""
+
+    def __init__(self, rows: Sequence[TokenBudget], start: int) -> None:
+        self.rows, self.start = rows, start
+        self.used: list[int | None] = [None] * len(rows)
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **others: Any) -> torch.Tensor:
+        length = input_ids.shape[1] - self.start
+        for index, (budget, token) in enumerate(zip(self.rows, input_ids[:, -1].tolist(), strict=True)):
+            if self.used[index] is None and budget.feed(token):
+                self.used[index] = length
+        return torch.tensor([used is not None for used in self.used], device=input_ids.device)

@@ -220,7 +220,7 @@ def generation_arguments(kind: type, decoding: Decoding) -> dict[str, Any]:
                 f"signature says; use --backend hf, or {greedy if name == 'num_beams' else 'omit it'}"
             )
     return {
-        "max_new_tokens": decoding.max_new_tokens,
+        "max_new_tokens": decoding.max_tokens(),
         "temperature": decoding.temperature,
         "do_sample": sampling,
         "num_beams": decoding.num_beams,

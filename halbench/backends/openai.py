@@ -33,9 +33,11 @@ from halbench.errors import InputError, did_you_mean
 from halbench.files.records import content_hash
 from halbench.models.chat_server import OPENAI_URL, ChatServer, Completion, Failure, server_url, serves
 from halbench.models.failures import FailureStreak
+from halbench.models.names import template_identity
+from halbench.responses.thoughts import THOUGHTS, UNFINISHED
 from halbench.types import Backend, BackendOptions, Decoding, Item, Response
 
-OPTIONS = ("base_url", "model_args")
+OPTIONS = ("base_url", "model_args", "template_kwargs")
 KEY_VARIABLES = ("OPENAI_API_KEY",)
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds
 LONGEST_RETRY_AFTER = 120.0  # seconds; the client library's own bound, too
@@ -76,7 +78,7 @@ def patience(arguments: Mapping[str, Any]) -> Patience:
     return Patience(**arguments)
 
 
-def request_fields(decoding: Decoding, url: str) -> dict[str, Any]:
+def request_fields(decoding: Decoding, url: str, template_kwargs: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The fields of a request that shape its answer, all but the seed."""
     if decoding.num_beams > 1:
         raise InputError(
@@ -92,7 +94,14 @@ def request_fields(decoding: Decoding, url: str) -> dict[str, Any]:
         # models refuse any top_p; 1 is the documented default.
         length = "max_completion_tokens"
         sampling = {name: value for name, value in sampling.items() if value != 1}
-    request = {length: decoding.max_new_tokens, "temperature": decoding.temperature, **sampling, **decoding.extra}
+    variables = {"chat_template_kwargs": template_kwargs} if template_kwargs else {}
+    request = {
+        length: decoding.max_tokens(),
+        "temperature": decoding.temperature,
+        **sampling,
+        **variables,
+        **decoding.extra,
+    }
     return {name: value for name, value in request.items() if value is not None}
 
 
@@ -135,7 +144,7 @@ class OpenAIBackend:
         pause: Callable[[int, float | None, Random], float] = pause,
     ) -> None:
         self.model, self.url, self.patience, self.pause = model, url, patience, pause
-        self.seed, self.concurrency = options.seed, options.concurrency
+        self.seed, self.concurrency, self.template_kwargs = options.seed, options.concurrency, options.template_kwargs
         self.jitter = Random()
         self.unanswered_in_a_row = 0  # items that only met failures of the server
         self.failures = FailureStreak()
@@ -143,12 +152,12 @@ class OpenAIBackend:
 
     def identity(self) -> dict[str, str]:
         # Without the address, because the same model may be served elsewhere; the rows record which one was.
-        return {"backend": "openai", "model": self.model}
+        return {"backend": "openai", "model": self.model, **template_identity(self.template_kwargs)}
 
     def generate(self, items: Sequence[Item], decoding: Decoding) -> Iterator[Response]:
         """One response per item, in the order in which answers come, with `concurrency` requests open at once. Raises
         InputError when no further request can succeed: no server, a refused key or model, every request rejected."""
-        fields = request_fields(decoding, self.url)
+        fields = request_fields(decoding, self.url, self.template_kwargs)
         with asyncio.Runner() as runner:  # cancels open requests when the caller stops
             answers = self.answers(items, fields)
             while (response := runner.run(next_response(answers))) is not None:
@@ -247,12 +256,14 @@ def response(item: Item, answer: Completion) -> Response:
     if answer.withheld:
         error = f"the model declined: {answer.withheld}"
         return Response(item.id, text, answer.tokens, answer.finish, "error", error, served)
+    thoughts = {THOUGHTS: answer.thoughts} if answer.thoughts else {}
     if not text and answer.finish == "length":  # a reasoning model has spent all its tokens on thinking
-        error = "the answer was cut off before it began; raise --gen-kwargs max_new_tokens"
-        return Response(item.id, text, answer.tokens, answer.finish, "error", error, served)
+        return Response(item.id, "", answer.tokens, answer.finish, "unfinished", UNFINISHED, {**served, **thoughts})
     if not text and answer.tokens is None:  # so it may be that nothing was generated
         return Response(item.id, "", None, answer.finish, "error", "an empty answer without a count of tokens", served)
-    return Response(item.id, text, answer.tokens, answer.finish, "ok" if text else "empty", extra=served)
+    return Response(
+        item.id, text, answer.tokens, answer.finish, "ok" if text else "empty", extra={**served, **thoughts}
+    )
 
 
 def failed(item: Item, problem: str) -> Response:

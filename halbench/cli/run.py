@@ -9,6 +9,7 @@ from halbench.cli import options as shared
 from halbench.cli.flags import Given, with_flags
 from halbench.evaluation.choice import Acceptance, SuiteChoice
 from halbench.judging.options import JudgeOptions, Judging
+from halbench.reasoning import Reasoning
 from halbench.running.plan import Plan
 from halbench.types import BackendOptions
 
@@ -20,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
 def run(
     plan: Plan,
     choice: SuiteChoice,
+    reasoning: Reasoning,
     backend: BackendOptions,
     judge: Annotated[Mapping[str, Any], Given(JudgeOptions)],
     judging: Judging,
@@ -34,6 +36,7 @@ def run(
     from halbench.terminal.lines import show
     from halbench.terminal.progress import say
 
+    plan = replace(plan, reasoning=reasoning)
     judging = replace(judging, judge=judge_options(judge))
     if judging.dry_run:
         show(running.describe_run(plan, choice, judging))

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from halbench.cli import options as shared
-from halbench.cli.flags import Given, with_flags
+from halbench.cli.flags import Given, Only, with_flags
 from halbench.evaluation.choice import Acceptance, SuiteChoice
 from halbench.judging.options import JudgeOptions, Judging
+from halbench.reasoning import Reasoning
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,6 +28,7 @@ def score(
         ),
     ],
     choice: SuiteChoice,
+    reasoning: Annotated[Reasoning, Only("reasoning", "reasoning_tags")],
     judge: Annotated[Mapping[str, Any], Given(JudgeOptions)],
     judging: Judging,
     acceptance: Acceptance,
@@ -49,5 +51,5 @@ def score(
     if judging.dry_run:
         show(describe_scoring(choice, responses, judging, out))
         return
-    evaluation = score_stored(choice, responses, judging, out, acceptance)
+    evaluation = score_stored(choice, responses, judging, out, acceptance, reasoning)
     raise typer.Exit(report(evaluation, as_json))

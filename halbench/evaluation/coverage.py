@@ -23,7 +23,8 @@ class Coverage:
     the run is not complete. empty: answers without text; cut: answers that ended at the token limit, but for those to
     questions that could be read. Both are scored, as in the official scripts, but a model that says nothing or half of it
     hallucinates less, so with more than TOLERATED of them a run is not complete, unless they are in `allowed`.
-    refused: answers that decline to answer, a number to read.
+    refused: answers that decline to answer, a number to read. unfinished: responses that were still reasoning when they
+    ended, without an answer and so without a score.
     """
 
     items: int
@@ -37,6 +38,7 @@ class Coverage:
     share: float
     cut: int = 0
     refused: int = 0
+    unfinished: int = 0
     allowed: tuple[str, ...] = ()
 
     @property
@@ -74,6 +76,7 @@ class Coverage:
             for number, what in (
                 (self.missing, "without a response"),
                 (self.errors, "failed in generation"),
+                (self.unfinished, "still reasoning"),
                 (self.unscored, "not scorable"),
             )
             if number
@@ -100,14 +103,19 @@ def coverage(
     scored = len({score.item for score in scores if score.state == "scored"})
     states = [score.state for score in scores]
     ids = {item.id for item in items}
-    answers = [response for response in responses if response.item in ids and response.state != "error"]
+    answers = [
+        response for response in responses if response.item in ids and response.state not in ("error", "unfinished")
+    ]
     read = {score.item for score in scores if score.evidence.get("answer") is not None}
-    reasons = Counter(score.error for score in scores if score.state in ("error", "unscored") and score.error)
+    reasons = Counter(
+        score.error for score in scores if score.state in ("error", "unscored", "unfinished") and score.error
+    )
     return Coverage(
         items=len(items),
         scored=scored,
         empty=sum(is_blank(answer.text) for answer in answers),
         cut=sum(answer.finish == "length" and answer.item not in read for answer in answers),
+        unfinished=states.count("unfinished"),
         refused=sum(is_refusal(answer.text) for answer in answers),
         allowed=tuple(allowed),
         missing=states.count("missing"),

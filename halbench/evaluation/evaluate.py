@@ -12,10 +12,11 @@ import halbench
 from halbench.evaluation.coverage import Coverage, coverage
 from halbench.evaluation.notes import notes
 from halbench.evaluation.scoring import mean_scores, results, score_responses
-from halbench.evaluation.signature import items_identity, pixels_of, signature, signature_fields
+from halbench.evaluation.signature import items_identity, model_fields, signature, signature_fields
 from halbench.files.records import file_hash, write_json, write_jsonl
 from halbench.folders.run import RunFolder
 from halbench.judging.judgements import Judgements
+from halbench.reasoning import SPLIT, Reasoning
 from halbench.settings import option_values
 from halbench.types import Decoding, Response, Result, Score, Suite, Task
 
@@ -60,14 +61,15 @@ def evaluate(
     verdicts: Judgements,
     allowed: Sequence[str] = (),
     model: Mapping[str, Any] | None = None,
+    reasoning: Reasoning = SPLIT,
 ) -> Evaluation:
     """Score responses. decoding: how they were generated, None if unknown (they come from a file). allowed: see Coverage.
-    model: the identity of what generated them."""
+    model: the identity of what generated them. reasoning: how thoughts in a file were treated."""
     replies = (verdicts.judgements, *verdicts.repeats)
     scores = mean_scores([score_responses(task, responses, judgements) for judgements in replies])
     fields = signature_fields(suite, task, decoding, verdicts.fields)
-    if pixels := pixels_of(model or {}):
-        fields["pixels"] = pixels
+    fields |= model_fields(model or {})
+    fields |= (decoding.reasoning if decoding else reasoning).identity()
     if allowed:
         fields["allowed"] = ",".join(sorted(set(allowed)))
     rows = results(suite, task, scores, signature(fields))
@@ -85,14 +87,18 @@ def run_settings(
     model: Mapping[str, Any],
     decoding: Decoding | None,
     limit: int | None = None,
+    reasoning: Reasoning = SPLIT,
 ) -> dict[str, Any]:
-    """The settings of a run folder; a run resumes in it only with the same ones."""
+    """The settings of a run folder; a run resumes in it only with the same ones. Defaults that earlier versions did not
+    have are left out, so that their folders stay valid."""
+    thoughts = decoding.reasoning if decoding else reasoning
     return {
         "suite": {"name": suite.name, "version": suite.version, "options": option_values(options)},
         "items": items_identity(task.items),
-        "decoding": decoding,
+        "decoding": decoding and {name: value for name, value in vars(decoding).items() if name != "reasoning"},
         "model": model,
         "limit": limit,
+        **({} if thoughts == SPLIT else {"reasoning": thoughts}),
     }
 
 

@@ -18,6 +18,7 @@ from halbench.files.records import write_jsonl
 from halbench.folders.run import RunFolder
 from halbench.judging.judgements import check_judging, describe_requests, find_judgements
 from halbench.judging.options import NO_JUDGING, Judging
+from halbench.reasoning import SPLIT, Reasoning
 from halbench.types import Judgement, Suite
 
 
@@ -27,10 +28,11 @@ def score_stored(
     judging: Judging = NO_JUDGING,
     out: Path | None = None,
     acceptance: Acceptance = NOTHING_ALLOWED,
+    reasoning: Reasoning = SPLIT,
 ) -> Evaluation:
     """The evaluation of a response file or, again, of a run folder, which names its suite if none is chosen. With `out`, or
-    with a judge, it is written to a run folder."""
-    opened = open_source(choice, source, judging, out)
+    with a judge, it is written to a run folder. reasoning: how thoughts in a file are treated."""
+    opened = open_source(choice, source, judging, out, reasoning)
     suite, stored, out = opened.suite, opened.stored, opened.out
     task, responses = stored.task, stored.responses
     kept = RunFolder(source) if source.is_dir() else None
@@ -44,8 +46,11 @@ def score_stored(
                 find_judgements(judging, task, responses, None, kept),
                 acceptance.allow,
                 stored.model,
+                stored.reasoning,
             )
-        settings = run_settings(suite, stored.options, task, stored.model, stored.decoding, stored.limit)
+        settings = run_settings(
+            suite, stored.options, task, stored.model, stored.decoding, stored.limit, stored.reasoning
+        )
         folder = RunFolder(out)
         with folder.lock():
             folder.begin(settings)
@@ -54,7 +59,9 @@ def score_stored(
             if judging.judge is None and verdicts.judgements:  # others that were paid for stay
                 present = folder.read(Judgement, folder.judgements_path)
                 write_jsonl(folder.judgements_path, dict.fromkeys([*present, *verdicts.rows()]))
-            evaluation = evaluate(suite, task, responses, stored.decoding, verdicts, acceptance.allow, stored.model)
+            evaluation = evaluate(
+                suite, task, responses, stored.decoding, verdicts, acceptance.allow, stored.model, stored.reasoning
+            )
             write_evaluation(folder, settings, evaluation, verdicts.record)
         return evaluation
 
@@ -68,14 +75,16 @@ class Source:
     out: Path | None
 
 
-def open_source(choice: SuiteChoice, source: Path, judging: Judging, out: Path | None) -> Source:
+def open_source(
+    choice: SuiteChoice, source: Path, judging: Judging, out: Path | None, reasoning: Reasoning = SPLIT
+) -> Source:
     """The responses to score. Raises InputError for what cannot be scored, or not like this."""
     if choice.suite is None and not source.exists():
         raise InputError(f"{source}: no such file or folder")
     if choice.suite is None and not source.is_dir():
         raise InputError(f"{source}: --suite is required for a response file; only a run folder records its suite")
     suite = load_suite(choice.suite) if choice.suite else suite_of_run(RunFolder(source))
-    stored = read_stored_responses(suite, choice.settings, choice.open(), source)
+    stored = read_stored_responses(suite, choice.settings, choice.open(), source, reasoning)
     check_judging(suite, stored.options, stored.task, judging)
     if judging.judge is not None and out is None:
         out = default_folder(source.stem, suite)

@@ -12,6 +12,7 @@ import numpy as np
 
 from halbench.evaluation.bounds import bounds, ends
 from halbench.evaluation.suite_contract import checked_score, value_at, with_joint_counts
+from halbench.reasoning import answer_part
 from halbench.statistics.clusters import bootstrap_draws, cluster_sums, count_names, estimate
 from halbench.statistics.intervals import interval
 from halbench.statistics.resampling import N_RESAMPLES
@@ -37,6 +38,10 @@ def score_responses(task: Task, responses: Sequence[Response], judgements: Mappi
 def _score(task: Task, item: Item, response: Response, judgement: Judgement | None) -> Score:
     if response.state == "error":
         return Score.of(item, {}, state="error", error=response.error)
+    if response.state == "unfinished":
+        return Score.of(item, {}, state="unfinished", error=response.error)
+    if judgement is not None:  # a judge may think, too, and what it thinks is no verdict
+        judgement = replace(judgement, reply=answer_part(judgement.reply))
     return checked_score(task, item, response, judgement)
 
 

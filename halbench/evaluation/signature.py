@@ -39,7 +39,15 @@ def describe_decoding(decoding: Decoding) -> str:
     kind = f"sampled,temperature={decoding.temperature},top_p={decoding.top_p}" if decoding.temperature else "greedy"
     beams = f",num_beams={decoding.num_beams}" if decoding.num_beams > 1 else ""
     extra = "".join(f",{name}={value}" for name, value in sorted(as_json(decoding.extra).items()))
-    return f"{kind}{beams},max_new_tokens={decoding.max_new_tokens}{extra}"
+    thoughts = decoding.reasoning.max_reasoning_tokens
+    budget = "" if thoughts is None else f",max_reasoning_tokens={thoughts}"
+    return f"{kind}{beams},max_new_tokens={decoding.max_new_tokens}{budget}{extra}"
+
+
+def model_fields(model: Mapping[str, Any]) -> dict[str, str]:
+    """What of a model's identity is in the signature: how images and prompts are made, which is no property of its weights."""
+    fields = {"pixels": pixels_of(model), "template_kwargs": model.get("template_kwargs")}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def pixels_of(model: Mapping[str, Any]) -> str | None:

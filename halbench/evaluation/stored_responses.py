@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from halbench.evaluation.suite_contract import matched_ids
 from halbench.evaluation.suites import naming_damaged_data, open_task
 from halbench.files.records import file_hash, read_jsonl
 from halbench.folders.run import OLDEST_RESPONSES, RunFolder
+from halbench.reasoning import SPLIT, Reasoning
 from halbench.responses.response_files import TEXT_FIELDS, read_response_file, response_rows, responses_of
 from halbench.settings import parse_options
 from halbench.terminal.progress import say
@@ -22,7 +23,8 @@ from halbench.types import Decoding, Item, Response, ResponseRow, Suite, Task
 
 @dataclass(frozen=True)
 class StoredResponses:
-    """Responses from a file or run folder, matched to the items of a task. decoding, limit: of their run, None for a file."""
+    """Responses from a file or run folder, matched to the items of a task. decoding, limit: of their run, None for a file.
+    reasoning: how thoughts in a file were treated."""
 
     options: Any
     task: Task
@@ -30,21 +32,31 @@ class StoredResponses:
     model: Mapping[str, Any]
     decoding: Decoding | None
     limit: int | None
+    reasoning: Reasoning = SPLIT
 
 
-def read_stored_responses(suite: Suite, assignments: Sequence[str], data: Data, source: Path) -> StoredResponses:
+def read_stored_responses(
+    suite: Suite, assignments: Sequence[str], data: Data, source: Path, reasoning: Reasoning = SPLIT
+) -> StoredResponses:
     """The responses in a response file or a run folder. A run folder has options of its own; `assignments` override them."""
+    reasoning.tags()
     if source.is_dir():
-        return read_run(suite, assignments, data, RunFolder(source))
+        stored = read_run(suite, assignments, data, RunFolder(source))
+        if reasoning not in (SPLIT, stored.reasoning):
+            raise InputError(
+                f"{source}: thoughts were set apart when this run folder was made; --reasoning and --reasoning-tags are for "
+                "files, and for halbench run"
+            )
+        return stored
     options = parse_options(suite.options, assignments)
     rows = read_response_file(source)
     with naming_damaged_data(suite, data), locating_errors(source):
         task = open_task(suite, data, options, rows)
         ids = matched_ids(suite, task.items, rows)
         refuse_questions(task.items, rows, ids)
-        responses = responses_of(rows, ids)
+        responses = responses_of(rows, ids, reasoning)
     return StoredResponses(
-        options, task, responses, {"responses": source.name, "sha256": file_hash(source)}, None, None
+        options, task, responses, {"responses": source.name, "sha256": file_hash(source)}, None, None, reasoning
     )
 
 
@@ -80,13 +92,14 @@ def read_run(suite: Suite, assignments: Sequence[str], data: Data, folder: RunFo
         rows = list({row.id: row for row in rows}.values())
     with naming_damaged_data(suite, data), locating_errors(folder.responses_path):
         task = open_task(suite, data, options, None if run.decoding else rows, run.limit)
-        responses = responses_of(rows, matched_ids(suite, task.items, rows))
+        responses = responses_of(rows, matched_ids(suite, task.items, rows), run.reasoning)
     if items_identity(task.items) != run.items:
         raise InputError(
             f"{folder.path} was made for the items {run.items}, but {suite.name} now has {items_identity(task.items)}: "
             "its data, its options or the responses have changed"
         )
-    return StoredResponses(options, task, responses, run.model, run.decoding, run.limit)
+    decoding = run.decoding and replace(run.decoding, reasoning=run.reasoning)
+    return StoredResponses(options, task, responses, run.model, decoding, run.limit, run.reasoning)
 
 
 @contextmanager

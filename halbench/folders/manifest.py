@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from halbench.reasoning import SPLIT, Reasoning
 from halbench.types import Decoding
 
 
@@ -18,13 +19,14 @@ class SuiteSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What was run. items: their number and hash. decoding: None for responses from a file."""
+    """What was run. items: their number and hash. decoding: None for responses from a file. reasoning: see Decoding."""
 
     suite: SuiteSettings
     items: str
     decoding: Decoding | None
     model: Mapping[str, Any]
     limit: int | None
+    reasoning: Reasoning = SPLIT
 
 
 @dataclass(frozen=True)

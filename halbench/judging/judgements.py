@@ -14,6 +14,7 @@ from halbench.judging.judge import decoding, identity, judge, plan_requests, ser
 from halbench.judging.options import JudgeOptions, Judging
 from halbench.judging.stored_replies import read_judgement_file
 from halbench.judging.templates import fill, read_template
+from halbench.reasoning import answer_part
 from halbench.settings import option_values
 from halbench.types import Judgement, Response, Suite, Task
 
@@ -42,7 +43,9 @@ def judge_prompts(task: Task, responses: Sequence[Response], template: str) -> d
     items = {item.id: item for item in task.items}
     prompts = {}
     for response in responses:
-        values = None if response.state == "error" else task.judge.values(items[response.item], response)
+        values = (
+            None if response.state in ("error", "unfinished") else task.judge.values(items[response.item], response)
+        )
         if values is not None:
             prompts[response.item] = fill(template, values)
     return prompts
@@ -77,7 +80,7 @@ def readable_replies(task: Task, responses: Sequence[Response]) -> Callable[[str
     answers = {response.item: response for response in responses}
 
     def readable(item: str, reply: str) -> bool:
-        return question.readable(reply, question.values(items[item], answers[item]) or {})
+        return question.readable(answer_part(reply), question.values(items[item], answers[item]) or {})
 
     return readable
 

@@ -29,7 +29,7 @@ SECRET = 8
 @dataclass(frozen=True)
 class Completion:
     """A model's answer. tokens, prompt_tokens: as the server counts them. withheld: "refusal" or "content_filter" if it
-    declined."""
+    declined. thoughts: what it thought before, if the server tells them apart."""
 
     text: str
     served_model: str | None
@@ -37,6 +37,7 @@ class Completion:
     tokens: int | None
     withheld: str | None
     prompt_tokens: int | None = None
+    thoughts: str = ""
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,9 @@ def read_completion(text: str) -> Completion | Failure:
             raise TypeError(f"model {served!r} is not a name")
         refusal, finish = choice["message"].get("refusal"), choice.get("finish_reason")
         content = refusal or choice["message"].get("content") or ""
-        answer = content.encode("utf-8", "replace").decode()  # a lone surrogate is valid in JSON but not in a file
+        answer = valid(content)
+        # vLLM and DeepSeek call them reasoning_content, later vLLM and gateways reasoning.
+        thoughts = choice["message"].get("reasoning_content") or choice["message"].get("reasoning") or ""
         counts = (usage.get(name) for name in ("completion_tokens", "prompt_tokens"))
         tokens, prompt_tokens = (count if type(count) is int and count >= 0 else None for count in counts)
         if finish == "error":  # what gateways say when the engine behind them broke off
@@ -223,7 +226,14 @@ def read_completion(text: str) -> Completion | Failure:
     except (ValueError, LookupError, TypeError, AttributeError):
         return Failure("failing", f"status 200 without a chat completion: {one_line(text)}")
     withheld = "refusal" if refusal else finish if finish == "content_filter" else None
-    return Completion(answer, served, finish, tokens, withheld, prompt_tokens)
+    return Completion(
+        answer, served, finish, tokens, withheld, prompt_tokens, valid(thoughts) if isinstance(thoughts, str) else ""
+    )
+
+
+def valid(text: str) -> str:
+    """A text without lone surrogates, which are valid in JSON but not in a file."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def model_names(text: str) -> list[str]:

@@ -3,17 +3,24 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from halbench.errors import InputError, first_sentence
+from jinja2 import Environment, meta
+
+from halbench.errors import InputError, did_you_mean, first_sentence
+from halbench.files.records import dumps
 from halbench.types import Item
 
+EXTENSIONS = ("jinja2.ext.loopcontrols", "jinja2.ext.do")  # as transformers reads templates
 
-def chat_template(processor: Any, source: str) -> str:
-    """The text of a checkpoint's chat template. Raises InputError if it has none, or none with a place for an image."""
+
+def chat_template(processor: Any, source: str, variables: Mapping[str, Any] | None = None) -> str:
+    """The text of a checkpoint's chat template, with variables such as {"enable_thinking": False} set in its first lines.
+    Raises InputError if it has none, none with a place for an image, or none that uses a variable."""
     template = processor.chat_template or getattr(processor.tokenizer, "chat_template", None)
     if isinstance(template, Mapping):
         template = template.get("default")
     if not template:
         raise InputError(f"{source}: no chat template; copy chat_template.jinja from the base checkpoint")
+    template = setting_variables(source, str(template), variables or {})
     try:
         prompt = render(processor, template, "?")
     except Exception as error:  # a template is foreign code and may raise anything
@@ -25,7 +32,24 @@ def chat_template(processor: Any, source: str) -> str:
         raise InputError(
             f"{source}: its chat template has no place for the image ({tokens[0]}); copy the base checkpoint's"
         )
-    return str(template)
+    return template
+
+
+def setting_variables(source: str, template: str, variables: Mapping[str, Any]) -> str:
+    """The template with its variables set. Raises InputError for one that it does not use: it would change nothing."""
+    known = (
+        set() if not variables else meta.find_undeclared_variables(Environment(extensions=EXTENSIONS).parse(template))
+    )
+    known -= {"messages", "add_generation_prompt"}
+    for name in variables:
+        if name not in known:
+            raise InputError(f"{source}: its chat template has no variable '{name}'{did_you_mean(name, sorted(known))}")
+    return "".join(f"{{% set {name} = {literal(value)} %}}" for name, value in variables.items()) + template
+
+
+def literal(value: Any) -> str:
+    """A value as Jinja writes it."""
+    return "none" if value is None else dumps(value)
 
 
 def image_tokens(processor: Any) -> list[str]:

@@ -26,7 +26,7 @@ from halbench.errors import InputError, first_sentence
 from halbench.files.records import content_hash, read_json
 from halbench.models.chat_templates import chat_template
 from halbench.models.fingerprints import fingerprint
-from halbench.models.names import HUB_NAME, packaged_checkpoint, recorded_name
+from halbench.models.names import HUB_NAME, packaged_checkpoint, recorded_name, template_identity
 from halbench.models.processors import load_processor, processor_identity
 from halbench.types import BackendOptions
 
@@ -79,13 +79,14 @@ def open_checkpoint(name: str, options: BackendOptions) -> Checkpoint:
         model = merge_adapter(model, source.adapter)
     processor = load_processor(processor_folder(source), options.trust_remote_code)
     model.generation_config = token_ids_only(model.generation_config, processor.tokenizer)
-    template = chat_template(processor, source.base)
+    template = chat_template(processor, source.base, options.template_kwargs)
     identity = {
         "backend": "hf",
         "model": recorded_name(name),
         **source.identity(),
         "dtype": str(model.dtype).removeprefix("torch."),
         "chat_template": content_hash(template),
+        **template_identity(options.template_kwargs),
         **processor_identity(processor),
         "torch": torch.__version__,
         "transformers": transformers.__version__,

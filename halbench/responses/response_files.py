@@ -20,7 +20,9 @@ from typing import Any
 from halbench.errors import InputError, first_sentence
 from halbench.files.records import read_json, read_jsonl
 from halbench.files.tables import read_table
+from halbench.reasoning import SPLIT, Reasoning, answer_part
 from halbench.responses.failure_text import failure_in_text, is_blank
+from halbench.responses.thoughts import UNFINISHED, without_thoughts
 from halbench.types import Response, ResponseRow
 
 # The first field present is the response. "answer" comes late and "text" last: VLMEvalKit has the truth in "answer" next
@@ -157,36 +159,40 @@ def _first(row: Mapping[str, Any], names: Sequence[str], where: str) -> str | No
     return None
 
 
-def responses_of(rows: Sequence[ResponseRow], ids: Sequence[str]) -> list[Response]:
-    """Responses of matched rows. Blank text has the state "empty"; error rows, and failures that another harness wrote as
-    text, have the state "error"."""
+def responses_of(rows: Sequence[ResponseRow], ids: Sequence[str], reasoning: Reasoning = SPLIT) -> list[Response]:
+    """Responses of matched rows, their thoughts set apart. Blank text has the state "empty"; error rows, and failures that
+    another harness wrote as text, have the state "error"."""
     responses = []
     for row, item in zip(rows, ids, strict=True):
         error = reported_error(row)
         if row.extra.get("state") in (None, ""):  # a run folder's rows have one, given when they were generated
-            error = error or failure_in_text(row.text)
-        responses.append(
-            Response(
-                item=item,
-                text=row.text,
-                tokens=row.extra.get("tokens") if isinstance(row.extra.get("tokens"), int) else None,
-                state="error" if error else "empty" if is_blank(row.text) else "ok",
-                error=error,
-                finish=reported_finish(row),
-                extra=other_fields(row),
-            )
+            error = error or failure_in_text(answer_part(row.text, reasoning.tags()))
+        unfinished = row.extra.get("state") == "unfinished"
+        response = Response(
+            item=item,
+            text=row.text,
+            tokens=row.extra.get("tokens") if isinstance(row.extra.get("tokens"), int) else None,
+            state="error" if error else "unfinished" if unfinished else "empty" if is_blank(row.text) else "ok",
+            error=UNFINISHED if unfinished else error,
+            finish=reported_finish(row),
+            extra=other_fields(row),
         )
+        responses.append(without_thoughts(response, reasoning))
     return responses
 
 
 def reported_error(row: ResponseRow) -> str | None:
     """The failure that a row reports, in a field of its own."""
     state, error = row.extra.get("state"), row.extra.get("error")
+    if state == "unfinished":
+        return None
     if state in (None, "", "ok", "empty"):
         return str(error) if error else None
     if state in ("error", "failed"):
         return str(error or state)
-    raise InputError(f"line {row.line}: unknown state {json.dumps(state)[:60]}; expected ok, empty or error")
+    raise InputError(
+        f"line {row.line}: unknown state {json.dumps(state)[:60]}; expected ok, empty, unfinished or error"
+    )
 
 
 def reported_finish(row: ResponseRow) -> str | None:

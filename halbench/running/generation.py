@@ -9,12 +9,14 @@ processes never write the same file.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from halbench.errors import InputError
 from halbench.folders.run import RunFolder
 from halbench.plugins import source_line
+from halbench.responses.thoughts import without_thoughts
 from halbench.terminal.progress import progress
 from halbench.types import Backend, Decoding, Item, Response
 
@@ -75,7 +77,8 @@ def answers(backend: Backend, items: Sequence[Item], decoding: Decoding) -> Iter
             problem = f"answered item '{response.item}', which was not requested or has an answer already"
             raise mistake(backend, responses, f"{problem}; it yields one response per item")
         del waiting[response.item]
-        yield response
+        answer = without_thoughts(response, decoding.reasoning)
+        yield answer if answer is response else replace(answer, text=answer.text.strip())
     for id in waiting:
         yield Response(id, "", state="error", error="the backend gave no answer")
 

@@ -49,7 +49,8 @@ def check_options(backend: str, accepted: Sequence[str], options: BackendOptions
         raise InputError(
             f"--backend {backend}:{options.engine}: backend '{backend}' takes nothing after its name; use --backend {backend}"
         )
-    for name, value in {"base_url": options.base_url, "model_args": options.model_args}.items():
+    given = {name: getattr(options, name) for name in ("base_url", "model_args", "template_kwargs")}
+    for name, value in given.items():
         if value and name not in accepted:
             raise InputError(f"--backend {backend} does not take --{name.replace('_', '-')}")
     if secret := next((name for name in options.model_args if SECRET.search(name)), None):

@@ -5,6 +5,7 @@ from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any
 
+from halbench.reasoning import SPLIT, Reasoning
 from halbench.settings import option, parse_arguments
 
 BACKENDS = (
@@ -18,7 +19,7 @@ class Plan:
     """A model and how it is run.
 
     backend: its name, or name:engine if it has several ("lmms:llava_hf"). gen_kwargs: overrides of the suite's decoding,
-    such as {"num_beams": 3, "top_k": 50}. limit: only the first items. out: run folder; None for runs/MODEL__SUITE.
+    such as {"num_beams": 3, "top_k": 50}. limit: only the first items. reasoning: how thoughts are treated. out: run folder; None for runs/MODEL__SUITE.
     """
 
     model: str = option(
@@ -39,4 +40,5 @@ class Plan:
     limit: int | None = option(
         None, "Only the first N items; recorded in the signature.", minimum=1, metavar="N", otherwise="all"
     )
+    reasoning: Reasoning = SPLIT
     out: Path | None = option(None, "Run folder to write.", "--out", "-o", metavar="DIR", otherwise="runs/MODEL__SUITE")

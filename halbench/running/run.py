@@ -139,7 +139,8 @@ def _generate(
     plan: Plan, opened: SuiteTask, chosen: BackendOptions, folder: RunFolder, ranks: Ranks
 ) -> Generated | None:
     suite, task = opened.suite, opened.task
-    decoding = with_arguments(suite.decoding, plan.gen_kwargs)
+    plan.reasoning.tags()  # before the model is loaded
+    decoding = replace(with_arguments(suite.decoding, plan.gen_kwargs), reasoning=plan.reasoning)
     backend = open_backend(plan, chosen)
     model = {**model_identity(backend), "seed": str(chosen.seed)}
     settings = run_settings(suite, opened.options, task, model, decoding, plan.limit)
