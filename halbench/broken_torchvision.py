@@ -23,7 +23,8 @@ INSTALL_TORCHVISION = (
 
 def torchvision_problem() -> str | None:
     """Why torchvision cannot be imported ("not installed", or its version and error); None if it can be."""
-    if is_hidden():
+    loaded: dict[str, ModuleType | None] = dict(sys.modules)
+    if "torchvision" in loaded and loaded["torchvision"] is None:
         return next((finder.problem for finder in sys.meta_path if isinstance(finder, TryTorchvision)), "hidden")
     if find_spec("torchvision") is None:
         return "not installed"
@@ -34,12 +35,6 @@ def torchvision_problem() -> str | None:
             del sys.modules[name]
         return f"{installed_version()} cannot be imported ({first_sentence(error)})"
     return None
-
-
-def is_hidden() -> bool:
-    """Whether a torchvision that cannot be imported was hidden."""
-    loaded: dict[str, ModuleType | None] = dict(sys.modules)
-    return "torchvision" in loaded and loaded["torchvision"] is None
 
 
 def installed_version() -> str:

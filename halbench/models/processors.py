@@ -13,7 +13,7 @@ import transformers
 from transformers import AutoConfig, AutoProcessor, ProcessorMixin
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 
-from halbench.broken_torchvision import INSTALL_TORCHVISION, is_hidden, torchvision_problem
+from halbench.broken_torchvision import INSTALL_TORCHVISION, torchvision_problem
 from halbench.errors import InputError, first_sentence
 
 PROCESSOR_FILES = (
@@ -55,12 +55,7 @@ def load_without_video(source: str, trust_remote_code: bool, problem: str, first
         processor = without_video(kind).from_pretrained(source)
     except LOADING_ERRORS as error:
         if "torchvision" in str(error).lower():
-            late = (
-                "" if is_hidden() or problem == "not installed" else ". In Python, import halbench before transformers"
-            )
-            raise InputError(
-                f"{source}: its processor needs torchvision ({problem}); {INSTALL_TORCHVISION}{late}"
-            ) from error
+            raise InputError(f"{source}: its processor needs torchvision ({problem}); {INSTALL_TORCHVISION}") from error
         raise unloadable(source, error) from error
     say_once(
         f"torchvision {problem}: images are processed by Pillow, and {kind.__name__} is loaded without its video part"

@@ -10,9 +10,8 @@ TAIL = 16  # tokens in which a tag is looked for: enough for every way to write 
 
 def text_of(tokenizer: Any, ids: Sequence[int], tags: Tags) -> str:
     """Tokens as text without special tokens, but with tags of thoughts, which are special tokens in some models."""
-    kept = {
-        tokenizer.convert_tokens_to_ids(tag) for pair in tags for tag in pair if tag in tokenizer.all_special_tokens
-    }
+    wanted = {tag for pair in tags for tag in pair}
+    kept = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special and str(token) in wanted}
     pieces, start = [], 0
     for index, token in enumerate([*ids, None]):
         if token is None or token in kept:
@@ -53,6 +52,8 @@ class TokenBudget:
             last in decoded(self.tokenizer, self.ids[-TAIL:], special=True) for _, last in self.tags
         ):
             self.thinking, self.begun = False, len(self.ids)
+        if self.thinking is None:
+            return False
         if self.thinking:
             return len(self.ids) >= self.thoughts
         return len(self.ids) - self.begun >= self.answer

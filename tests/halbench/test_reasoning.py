@@ -56,7 +56,7 @@ def test_a_text_is_split_into_thoughts_and_answer(text, expected):
 
 def test_tags_of_ones_own_replace_the_known_ones():
     tags = Reasoning(reasoning_tags=("<<,>>",)).tags()
-    assert split("<<A dog?>> A cat.", tags) == Split(CAT, "A dog?", True)
+    assert split("<<A dog?>>A cat.", tags) == Split(CAT, "A dog?", True)
     assert split("<think>A dog?</think> A cat.", tags) is None
 
 

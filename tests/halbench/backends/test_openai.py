@@ -14,6 +14,7 @@ from PIL import Image
 
 from halbench.backends.openai import Patience, open_backend, patience, request_fields
 from halbench.errors import InputError
+from halbench.reasoning import Reasoning
 from halbench.running.generation import generate
 from halbench.running.run import served_models
 from halbench.types import BackendOptions, Decoding, Item, Response
@@ -153,13 +154,34 @@ def test_a_finished_run_needs_no_server(items, folder):
     assert generate(items, backend(server.url), GREEDY, folder) == first
 
 
-def test_an_answer_that_was_cut_off_before_it_began_is_no_empty_answer(items, folder):
+def test_an_answer_that_was_cut_off_before_it_began_is_unfinished_and_not_empty(items, folder):
     answer = reply("", finish="length")
     answer.body["usage"] = {"completion_tokens": 64}
     with JudgeServer(lambda *_: answer) as server:
         (row,) = generate(items[:1], backend(server.url), GREEDY, folder)
-    assert (row.state, row.tokens) == ("error", 64)
-    assert "raise --gen-kwargs max_new_tokens" in row.error
+    assert (row.state, row.text, row.tokens) == ("unfinished", "", 64)
+    assert "still reasoning" in row.error
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_what_a_server_tells_apart_as_thoughts_is_kept_beside_the_answer(items, folder, name):
+    def answer(prompt: str, _: int) -> Answer:
+        said = reply("A dog.")
+        said.body["choices"][0]["message"][name] = "A cat? No."
+        return said
+
+    with JudgeServer(answer) as server:
+        (row,) = generate(items[:1], backend(server.url), GREEDY, folder)
+    assert (row.state, row.text, row.extra["reasoning"]) == ("ok", "A dog.", "A cat? No.")
+
+
+def test_thoughts_in_the_text_are_set_apart_and_the_budgets_are_added_up(items, folder):
+    decoding = replace(GREEDY, reasoning=Reasoning(max_reasoning_tokens=100))
+    with JudgeServer(lambda *_: reply("<think>A cat?</think>\n\nA dog.")) as server:
+        (row,) = generate(items[:1], backend(server.url, template_kwargs={"enable_thinking": True}), decoding, folder)
+    assert (row.state, row.text, row.extra["reasoning"]) == ("ok", "A dog.", "A cat?")
+    request = server.requests[-1]
+    assert (request["max_tokens"], request["chat_template_kwargs"]) == (132, {"enable_thinking": True})
 
 
 def test_stopping_midway_leaves_no_request_behind(items):

@@ -109,7 +109,7 @@ def test_what_a_row_says_of_its_answer_is_believed_under_every_usual_name(tmp_pa
 
 def test_an_unknown_state_is_an_error_with_its_line(tmp_path):
     rows = read_response_file(written(tmp_path, [{"id": 1, "response": "A dog.", "state": "done"}]))
-    with pytest.raises(InputError, match='line 1: unknown state "done"; expected ok, empty or error'):
+    with pytest.raises(InputError, match='line 1: unknown state "done"; expected ok, empty, unfinished or error'):
         responses_of(rows, ["1"])
 
 
