@@ -99,7 +99,7 @@ class TrainingPlan:
 
 
 NEEDED = ("objective", "model", "data", "out")
-MODEL_OPTIONS = ("dtype", "device", "trust_remote_code")
+MODEL_OPTIONS = ("dtype", "device", "trust_remote_code", "template_kwargs")
 """The fields of BackendOptions that training takes."""
 
 

@@ -65,8 +65,9 @@ class Coverage:
         return ", ".join(parts)
 
     def unwanted(self) -> str:
-        """How many answers are empty, cut off or refusals: "3 empty, 1 refusals", or "none"."""
+        """How many answers are empty, cut off, refusals or only thoughts: "3 empty, 1 refusals", or "none"."""
         counts = {"empty": self.empty, "cut off at the token limit": self.cut, "refusals": self.refused}
+        counts["still reasoning"] = self.unfinished
         return ", ".join(f"{number} {kind}" for kind, number in counts.items() if number) or "none"
 
     def complaint(self) -> str:

@@ -15,6 +15,7 @@ from halbench.evaluation.stored_responses import read_run
 from halbench.evaluation.suites import suite_of_run
 from halbench.files.records import read_jsonl
 from halbench.folders.run import RunFolder
+from halbench.responses.thoughts import THOUGHTS
 from halbench.terminal.formatting import format_bounds, format_value
 from halbench.types import Item, Response, Score
 from reports.highlights import counted, spans
@@ -224,6 +225,7 @@ def answer(score: Score, response: Response | None) -> dict[str, Any]:
         "error": score.error or (response.error if response else None),
         "faults": faults(score),
         "read": read_note(evidence),
+        "thoughts": response.extra.get(THOUGHTS) if response else None,
         "judge": None if evidence.get("judge") is None else as_text(evidence["judge"]),
         "rating": evidence.get("rating"),
     }

@@ -19,6 +19,7 @@ function change(sample) {
 }
 const worst = (sample) => Math.max(...sample.answers.map((answer) => answer.faults ?? 0));
 const failed = (answer) => answer.state !== "ok";
+const unfinished = (answer) => answer.state === "unfinished";
 
 const STATES = [
   ["all", "all states", () => true],
@@ -27,6 +28,8 @@ const STATES = [
     ["clean", two ? "neither has faults" : "without faults", (s) => s.answers.every((a) => a.faults === 0)],
   ] : []),
   ["failed", "empty, failed or not judged", (s) => s.answers.some(failed)],
+  ...(content.samples.some((s) => s.answers.some(unfinished))
+    ? [["unfinished", "still reasoning", (s) => s.answers.some(unfinished)]] : []),
   ...(two && hasFaults ? [
     ["worse", `${content.runs[1]} is worse`, (s) => change(s) > 0],
     ["better", `${content.runs[1]} is better`, (s) => change(s) < 0],
@@ -75,6 +78,11 @@ function marked(text, spans) {
 function answered(answer, run) {
   const box = element("div", "answer");
   if (two) box.append(element("h3", "", content.runs[run]));
+  if (answer.thoughts) {
+    const thoughts = element("details", "thoughts");
+    thoughts.append(element("summary", "", "thoughts"), element("p", "judge", answer.thoughts));
+    box.append(thoughts);
+  }
   box.append(answer.text ? marked(answer.text, answer.spans) : element("p", "failed", "no answer"));
   if (failed(answer) || answer.error) box.append(element("p", "failed", [answer.state, answer.error].filter(Boolean).join(": ")));
   if (answer.read !== null) {

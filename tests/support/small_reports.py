@@ -25,9 +25,9 @@ ABLATION = {
 }
 
 
-def run(folder: Path, faulty: int, scenes: int = SCENES, text: str = "", missing: int = 0) -> Path:
+def run(folder: Path, faulty: int, scenes: int = SCENES, text: str = "", missing: int = 0, thought: str = "") -> Path:
     """A scored run of the scenes suite in which the first `faulty` descriptions name an absent partner and the last `missing`
-    scenes lack all answers; all answers say yes."""
+    scenes lack all answers; all answers say yes. text: behind every description; thought: before it."""
     data = open_data(folder.parent / "data")
     suite = load_suite("scenes")
     task = suite.load(data, suite.options(scenes=scenes), None)
@@ -39,7 +39,7 @@ def run(folder: Path, faulty: int, scenes: int = SCENES, text: str = "", missing
         if item.group == "description":
             number = int(item.id.split("/")[0])
             named = [*item.truth["present"], *(item.truth["absent_partners"][:1] if number < faulty else [])]
-            answer = f"There is a {' and a '.join(named)}.{text}"
+            answer = f"{thought}There is a {' and a '.join(named)}.{text}"
         rows.append({"id": item.id, "response": answer})
     folder.parent.mkdir(parents=True, exist_ok=True)
     source = jsonl(folder.parent / f"{folder.name}.jsonl", rows)

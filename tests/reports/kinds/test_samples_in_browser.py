@@ -77,6 +77,25 @@ def test_what_a_model_says_is_shown_and_never_executed(browser, page):
     assert console_errors(browser) == []
 
 
+def test_thoughts_are_folded_above_the_answer_and_never_executed(browser, tmp_path):
+    small_reports.run(tmp_path / "thinker", 3, thought=f"<think>Is there a fork?{HOSTILE}</think>\n\n")
+    open_page(browser, page_of(tmp_path, "thinker"))
+    folded = browser.find_element(By.CSS_SELECTOR, "details.thoughts")
+    assert (folded.get_attribute("open"), "taken" in browser.title) == (None, False)
+    folded.find_element(By.TAG_NAME, "summary").click()
+    assert "Is there a fork?" in folded.text
+    assert "Is there a fork?" not in browser.find_element(By.CSS_SELECTOR, "p.text").text
+    assert console_errors(browser) == []
+
+
+def test_answers_that_are_still_thoughts_can_be_listed(browser, tmp_path):
+    small_reports.run(tmp_path / "thinker", 3, thought="<think>Is there a fork? ")
+    open_page(browser, page_of(tmp_path, "thinker"))
+    choice(browser, "state").select_by_visible_text("still reasoning")
+    assert 0 < number_shown(browser) == len(cards(browser))
+    assert "unfinished: no answer: still reasoning when it ended" in cards(browser)[0].text
+
+
 def test_hallucinated_and_correct_mentions_are_marked_after_any_letters(browser, page):
     open_page(browser, page)
     choice(browser, "group").select_by_value("description")
