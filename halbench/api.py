@@ -30,17 +30,7 @@ from halbench.running import run as running
 from halbench.running.plan import Plan
 from halbench.settings import Rule, checked
 from halbench.statistics.resampling import STANDARD, Resampling
-from halbench.terminal.formatting import (
-    format_amount,
-    format_bounds,
-    format_difference,
-    format_interval,
-    format_p,
-    format_scored,
-    format_value,
-    html_table,
-    metric_label,
-)
+from halbench.terminal import formatting
 from halbench.types import BackendOptions, Response, Result, Score
 
 if TYPE_CHECKING:
@@ -113,19 +103,19 @@ class Run:
         rows = [
             {
                 "group": row.group,
-                "metric": metric_label(row.label, row.better),
-                "value": format_value(row.value, row.unit),
-                "95% interval": format_interval(row.low, row.high, row.unit),
+                "metric": formatting.metric_label(row.label, row.better),
+                "value": formatting.format_value(row.value, row.unit),
+                "95% interval": formatting.format_interval(row.low, row.high, row.unit),
                 "official": "" if row.official is None else f"{row.official:.6g}",
                 "n": row.n,
-                "scored": format_scored(row.n, row.coverage),
-                **({"bounds": format_bounds(row.worst, row.best, row.unit)} if bounded else {}),
+                "scored": formatting.format_scored(row.n, row.coverage),
+                **({"bounds": formatting.format_bounds(row.worst, row.best, row.unit)} if bounded else {}),
             }
             for row in self.results
             if not (row.unread and not row.value)
         ]
         missing = [f"{'' if self.complete else 'INCOMPLETE: '}{line}"] if (line := self.coverage.complaint()) else []
-        return html_table(self.suite, rows, [*self.notes, *missing, self.signature])
+        return formatting.html_table(self.suite, rows, [*self.notes, *missing, self.signature])
 
     def loaded(self) -> comparison.Run:
         """The run as comparisons take it."""
@@ -154,13 +144,13 @@ class Comparison:
         rows = [
             {
                 **difference_cells(compared.row, ("A", "B")),
-                "p (Holm)": format_p(compared.p_holm),
+                "p (Holm)": formatting.format_p(compared.p_holm),
                 "B vs A": compared.verdict,
             }
             for compared in result.rows
         ]
         note = f"A: {result.a}, B: {result.b}. {result.n} items scored in both runs, {result.left_out} left out."
-        return html_table(result.suite, rows, [*result.incomplete, note, *result.notes, result.signature])
+        return formatting.html_table(result.suite, rows, [*result.incomplete, note, *result.notes, result.signature])
 
 
 @dataclass(frozen=True)
@@ -193,13 +183,13 @@ class GateResult:
             {
                 "verdict": gated.verdict,
                 **difference_cells(gated.row, ("baseline", "run")),
-                "margin": "-" if gated.margin is None else format_amount(gated.margin, gated.row.unit),
+                "margin": "-" if gated.margin is None else formatting.format_amount(gated.margin, gated.row.unit),
                 "reason": gated.reason,
             }
             for gated in result.rows
         ]
         notes = [*result.incomplete, *result.notes, result.signature]
-        return html_table(f"{result.suite}: {result.outcome}", rows, notes)
+        return formatting.html_table(f"{result.suite}: {result.outcome}", rows, notes)
 
 
 def score(
@@ -249,15 +239,13 @@ def run(
 ) -> Run:
     """Let a model answer a suite, and score it, as `halbench run` does; a run that was interrupted is resumed.
 
-    options: of the suite. generation: over the suite's decoding, such as {"max_new_tokens": 64}. backend_options: fields
-    of halbench.types.BackendOptions, such as batch_size=8, device="cuda:1", dtype="bfloat16". allow: kinds of answers of which a complete run may have many. reasoning: how thoughts before answers
-    are treated.
+    generation: over the suite's decoding, such as {"max_new_tokens": 64}. backend_options: fields of
+    halbench.types.BackendOptions, such as batch_size=8, device="cuda:1", dtype="bfloat16". The others: see score.
     """
-    unknown = next((name for name in backend_options if name not in {f.name for f in fields(BackendOptions)}), None)
-    if unknown is not None:
-        raise InputError(f"run(): unknown option '{unknown}'; expected a field of BackendOptions")
-    given = {} if generation is None else generation
-    plan = Plan(as_name("model", model), backend, given, limit, checked(reasoning), as_optional_path("out", out))
+    if unknown := backend_options.keys() - {field.name for field in fields(BackendOptions)}:
+        raise InputError(f"run(): unknown option '{min(unknown)}'; expected a field of BackendOptions")
+    folder, thoughts = as_optional_path("out", out), checked(reasoning)
+    plan = Plan(as_name("model", model), backend, generation or {}, limit, None, thoughts, folder)
     choice = suite_choice(suite, options, data, images)
     done = running.run(
         checked(plan, gen_kwargs="generation"),
@@ -397,9 +385,9 @@ def difference_cells(row: comparison.Row, names: tuple[str, str]) -> dict[str, s
     """A paired difference as text, by column."""
     return {
         "group": row.group,
-        "metric": metric_label(row.metric, row.better),
-        names[0]: format_value(row.a, row.unit),
-        names[1]: format_value(row.b, row.unit),
-        "change": format_difference(row.difference, row.unit),
-        "interval": format_interval(row.low, row.high, row.unit, "+"),
+        "metric": formatting.metric_label(row.metric, row.better),
+        names[0]: formatting.format_value(row.a, row.unit),
+        names[1]: formatting.format_value(row.b, row.unit),
+        "change": formatting.format_difference(row.difference, row.unit),
+        "interval": formatting.format_interval(row.low, row.high, row.unit, "+"),
     }

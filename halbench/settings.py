@@ -26,7 +26,8 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Flag:
     """A field's flag on the command line. names: "--batch-size", "-b"; by default the field's own name. otherwise: the
-    default as shown in help, if the value itself says too little. parse(flag, text) -> value, for values given as text."""
+    default as shown in help, if the value itself says too little. parse(flag, text) -> value, for values given as text.
+    joined: it may be repeated, which means the same as its values with commas between them."""
 
     help: str
     names: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class Flag:
     maximum: float | None = None
     otherwise: str | None = None
     parse: Callable[[str, str], Any] | None = None
+    joined: bool = False
 
 
 def option(default: Any = MISSING, help: str = "", *names: str, factory: Any = MISSING, **flag: Any) -> Any:

@@ -160,13 +160,19 @@ def panels(reading: ReportInput) -> list[Panel]:
 
 def run_groups(runs: Sequence[LoadedRun]) -> list[RunGroup]:
     """Base and truncation control first, then other untrained runs, then trained ones in the order of their experiment."""
-    groups: dict[str, list[LoadedRun]] = {untrained_label(run): [run] for run in runs if run.objective is None}
+    groups: dict[str, list[LoadedRun]] = {}
+    for run in (run for run in runs if run.objective is None):
+        label = untrained_label(run)
+        groups[run.name if label in groups else label] = [run]
     groups |= by_settings([run for run in runs if run.objective is not None])
     ordered = sorted(groups.items(), key=lambda group: run_order(group[1][0]))
     return [RunGroup(name, tuple(members)) for name, members in ordered]
 
 
 def untrained_label(run: LoadedRun) -> str:
+    """The name that its command gave the model, else that of its folder."""
+    if run.manifest.name:
+        return run.manifest.name
     return run.name.replace("truncated", TRUNCATED) if run.role == "truncated" else run.name
 
 

@@ -116,11 +116,13 @@ class ReportInput:
 
 @dataclass(frozen=True)
 class Options:
-    """A user's choices for a report. baseline: name of the run, or objective, that others are compared with. suite_file:
+    """A user's choices for a report. baseline: name of the run, or objective, that others are compared with. sort:
+    "suite/metric" or "suite/group/metric" by which models are ordered over all suites. suite_file:
     file of the user's own suite. samples: largest number of samples on one page. data, images: folders of the suites' data
     and images, None for the default ones. resampling: of the paired tests."""
 
     baseline: str | None = None
+    sort: str | None = None
     suite_file: str | None = None
     samples: int = 300
     data: Path | None = None

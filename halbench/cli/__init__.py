@@ -20,6 +20,7 @@ from halbench.terminal.progress import say
 VERBS = (
     "run",
     "generate",
+    "sweep",
     "score",
     "compare",
     "gate",

@@ -101,6 +101,8 @@ def flag_parameter(name: str, field: Field[Any], hint: Any, group: Group) -> ins
         default = None
     if flag.parse is not None:
         hint, default = str, None if default in (None, MISSING, ()) else str(default)
+    elif flag.joined:
+        hint, default = list[str], None
     elif get_origin(hint) is tuple:
         hint = list[get_args(hint)[0]]  # type: ignore[misc]
         default = None
@@ -137,6 +139,8 @@ def build(group: Group, values: dict[str, Any]) -> Any:
         value = values[name]
         if value is None or value == []:
             continue
+        if flag.joined:
+            value = ",".join(value)
         if flag.parse is not None:
             value = flag.parse((flag.names or (flag_name(field.name),))[0], value)
         settings[field.name] = tuple(value) if isinstance(value, list) else value

@@ -42,6 +42,14 @@ def report(
             metavar="NAME",
         ),
     ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort",
+            help="Metric by which the leaderboard over all suites is ordered. Default: its first column.",
+            metavar="SUITE/METRIC",
+        ),
+    ] = None,
     formats: Annotated[
         list[str] | None,
         typer.Option(
@@ -63,7 +71,7 @@ def report(
     from reports import reporting
     from reports.types import Options
 
-    options = Options(baseline, suite, data=choice.data, images=choice.images, resampling=resampling)
+    options = Options(baseline, sort, suite, data=choice.data, images=choice.images, resampling=resampling)
     result = reporting.report(kind, runs, options, formats or [], out, title)
     for line in result.notes:
         say(line)

@@ -30,11 +30,12 @@ NUMBERS = ("value", "low", "high", "n", "coverage", "better", "unit", "official"
 """What --json shows of a result, besides its name and group."""
 
 
-def report(evaluation: Evaluation, as_json_object: bool) -> int:
-    """Print an evaluation; the exit code is 0, or 2 where it is incomplete."""
-    if as_json_object:
+def report(evaluation: Evaluation, as_one_object: bool | None) -> int:
+    """Print an evaluation; the exit code is 0, or 2 where it is incomplete. as_one_object: as JSON; None if that was printed
+    before."""
+    if as_one_object:
         show_json(json_object(evaluation))
-    else:
+    elif as_one_object is not None:
         print_results(evaluation)
         if evaluation.suite.note:
             show(evaluation.suite.note)

@@ -1,7 +1,7 @@
 """halbench run: a model answers a suite and is scored; repeat the command to resume."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from halbench.judging.options import JudgeOptions, Judging
 from halbench.reasoning import Reasoning
 from halbench.running.plan import Plan
 from halbench.types import BackendOptions
+
+if TYPE_CHECKING:
+    from halbench.running.several import Outcome
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,6 +36,7 @@ def run(
     from halbench.cli.results_table import report
     from halbench.judging.options import judge_options
     from halbench.running import run as running
+    from halbench.running.several import run_suites
     from halbench.terminal.lines import show
     from halbench.terminal.progress import say
 
@@ -41,6 +45,9 @@ def run(
     if judging.dry_run:
         show(running.describe_run(plan, choice, judging))
         return
+    if "," in (choice.suite or ""):
+        outcomes = run_suites(plan, choice, backend, judging, acceptance)
+        raise typer.Exit(report_several(outcomes, as_json))
     result = running.run(plan, choice, backend, judging, acceptance)
     if result is None:  # not the first rank of several
         return
@@ -48,3 +55,20 @@ def run(
     code = report(evaluation, as_json)
     say(f"run folder: {folder.path}")
     raise typer.Exit(code)
+
+
+def report_several(outcomes: "Sequence[Outcome]", as_json: bool) -> int:
+    """Print the outcome of every suite; the exit code is the worst."""
+    from halbench.cli.results_table import json_object, report
+    from halbench.errors import BAD_INPUT_OR_INCOMPLETE, OK
+    from halbench.terminal.lines import show_json
+    from halbench.terminal.progress import say
+
+    evaluations = [outcome.evaluation for outcome in outcomes if outcome.evaluation]
+    if as_json:
+        show_json([json_object(evaluation) for evaluation in evaluations])
+    codes = [report(evaluation, None if as_json else False) for evaluation in evaluations]
+    for outcome in outcomes:
+        say(f"FAILED: {outcome.suite}: {outcome.problem}" if outcome.problem else f"run folder: {outcome.folder.path}")
+    failed = any(outcome.problem for outcome in outcomes)
+    return max([*codes, BAD_INPUT_OR_INCOMPLETE if failed else OK])

@@ -9,7 +9,7 @@ from halbench.data.datasets import Data, open_data
 from halbench.errors import InputError, did_you_mean
 from halbench.settings import option
 
-SUITES = f"{', '.join(plugins.names('halbench.suites'))}; or a .py file."
+SUITES = f"{', '.join(plugins.names('halbench.suites'))}; or a .py file. To run several: NAME,NAME."
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,12 @@ class SuiteChoice(DataChoice):
     """A suite with its options and data. suite: name or file; None if a run folder names it. settings: options as
     "name=value"."""
 
-    suite: str | None = option(None, SUITES, "--suite", "-s", metavar="NAME")
+    suite: str | None = option(None, SUITES, "--suite", "-s", metavar="NAME", joined=True)
     settings: tuple[str, ...] = option(
-        (), "Option of the suite, e.g. captions=pattern. May be repeated.", "--set", metavar="NAME=VALUE"
+        (),
+        "Option of the suite, e.g. captions=pattern, or chair.captions=pattern. May be repeated.",
+        "--set",
+        metavar="NAME=VALUE",
     )
 
 

@@ -33,7 +33,7 @@ class RunSettings:
 class Manifest:
     """What a run is and how far it has come. signature: None until it is scored. files: name -> SHA-256 of the files as they
     were scored; empty in folders of earlier versions. notes: what a reader should know before believing the numbers.
-    judge_key: of the judge whose replies are scored (Judgement.judge)."""
+    judge_key: of the judge whose replies are scored (Judgement.judge). name: of the model in reports, if not its own."""
 
     format: int
     status: Literal["running", "generated", "complete", "incomplete"]
@@ -44,3 +44,4 @@ class Manifest:
     files: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     judge_key: str = ""
+    name: str = ""

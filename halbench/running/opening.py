@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from halbench import plugins
 from halbench.errors import InputError
@@ -30,6 +31,25 @@ def open_backend(plan: Plan, chosen: BackendOptions) -> Backend:
     plugins.check_call(backend.identity)
     plugins.check_call(backend.generate, [], None)
     return backend
+
+
+class OneModel:
+    """The backend of a plan, opened when it is first needed and kept for several suites. What keeps it from being opened is
+    raised each time, and tried once."""
+
+    def __init__(self, plan: Plan, options: BackendOptions) -> None:
+        self.plan, self.options = plan, options
+        self.problem: InputError | None = None
+
+    @cached_property
+    def backend(self) -> Backend:
+        if self.problem is not None:
+            raise self.problem
+        try:
+            return open_backend(self.plan, self.options)
+        except InputError as error:
+            self.problem = error
+            raise
 
 
 def model_identity(backend: Backend) -> dict[str, str]:

@@ -19,7 +19,7 @@ class Plan:
     """A model and how it is run.
 
     backend: its name, or name:engine if it has several ("lmms:llava_hf"). gen_kwargs: overrides of the suite's decoding,
-    such as {"num_beams": 3, "top_k": 50}. limit: only the first items. reasoning: how thoughts are treated. out: run folder; None for runs/MODEL__SUITE.
+    such as {"num_beams": 3, "top_k": 50}. limit: only the first items. name: of the model, in reports. reasoning: how thoughts are treated. out: run folder; None for runs/MODEL__SUITE.
     """
 
     model: str = option(
@@ -39,6 +39,9 @@ class Plan:
     )
     limit: int | None = option(
         None, "Only the first N items; recorded in the signature.", minimum=1, metavar="N", otherwise="all"
+    )
+    name: str | None = option(
+        None, "Name of the model in reports.", metavar="NAME", otherwise="that of its folder or on the hub"
     )
     reasoning: Reasoning = SPLIT
     out: Path | None = option(None, "Run folder to write.", "--out", "-o", metavar="DIR", otherwise="runs/MODEL__SUITE")

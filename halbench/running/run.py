@@ -25,7 +25,7 @@ from halbench.judging.judge import open_server
 from halbench.judging.judgements import check_judging, describe_requests, find_judgements
 from halbench.judging.options import Judging
 from halbench.running.generation import generate, latest
-from halbench.running.opening import model_identity, open_backend
+from halbench.running.opening import OneModel, model_identity
 from halbench.running.plan import Plan
 from halbench.running.ranks import Ranks, init_ranks, merge_rank_files, part_folder, shard
 from halbench.settings import parse_options
@@ -63,7 +63,7 @@ def generate_run(plan: Plan, choice: SuiteChoice, backend: BackendOptions) -> Ge
     opened = open_plan(plan, choice)
     folder, ranks = RunFolder(plan.out or default_folder(plan.model, opened.suite)), init_ranks()
     with folder.lock() if ranks.is_main else nullcontext():
-        return _generate(plan, opened, backend, folder, ranks)
+        return _generate(plan, opened, OneModel(plan, backend), folder, ranks)
 
 
 def run(
@@ -72,8 +72,10 @@ def run(
     backend: BackendOptions,
     judging: Judging,
     acceptance: Acceptance = NOTHING_ALLOWED,
+    model: OneModel | None = None,
 ) -> tuple[Evaluation, RunFolder] | None:
-    """Generate, judge and score. None on all but the first of several ranks, which only generate."""
+    """Generate, judge and score. None on all but the first of several ranks, which only generate. model: the plan's, if
+    several suites share it."""
     opened = open_plan(plan, choice)
     suite, task = opened.suite, opened.task
     check_judging(suite, opened.options, task, judging)
@@ -81,7 +83,7 @@ def run(
     if judging.judge and not folder.judgements_path.is_file():
         open_server(judging.judge)  # so that a missing key shows before hours of generation, not after
     with folder.lock() if ranks.is_main else nullcontext():
-        generated = _generate(plan, opened, backend, folder, ranks)
+        generated = _generate(plan, opened, model or OneModel(plan, backend), folder, ranks)
         if generated is None:
             return None
         verdicts = find_judgements(judging, task, generated.responses, folder)
@@ -96,7 +98,10 @@ def run(
                 generated.settings["model"],
             )
         write_evaluation(
-            folder, generated.settings, evaluation, {**served_models(generated.responses), **verdicts.record}
+            folder,
+            generated.settings,
+            evaluation,
+            {**named(plan), **served_models(generated.responses), **verdicts.record},
         )
     return evaluation, folder
 
@@ -135,15 +140,11 @@ def open_plan(plan: Plan, choice: SuiteChoice) -> SuiteTask:
     return SuiteTask(suite, options, task, data)
 
 
-def _generate(
-    plan: Plan, opened: SuiteTask, chosen: BackendOptions, folder: RunFolder, ranks: Ranks
-) -> Generated | None:
+def _generate(plan: Plan, opened: SuiteTask, model: OneModel, folder: RunFolder, ranks: Ranks) -> Generated | None:
     suite, task = opened.suite, opened.task
-    plan.reasoning.tags()  # before the model is loaded
-    decoding = replace(with_arguments(suite.decoding, plan.gen_kwargs), reasoning=plan.reasoning)
-    backend = open_backend(plan, chosen)
-    model = {**model_identity(backend), "seed": str(chosen.seed)}
-    settings = run_settings(suite, opened.options, task, model, decoding, plan.limit)
+    decoding, backend = planned_decoding(plan, suite), model.backend
+    identity = {**model_identity(backend), "seed": str(model.options.seed)}
+    settings = run_settings(suite, opened.options, task, identity, decoding, plan.limit)
     if ranks.is_main:
         check_rows(folder)
         folder.begin(settings)
@@ -161,9 +162,20 @@ def _generate(
         responses = [rows[item.id] for item in task.items]
     else:
         responses = generate(task.items, backend, decoding, folder)
-    fields = {"settings": settings, **served_models(responses), "environment": environment()}
+    fields = {"settings": settings, **named(plan), **served_models(responses), "environment": environment()}
     folder.write_manifest({"status": "generated", **fields})
     return Generated(suite, task, decoding, responses, folder, settings)
+
+
+def named(plan: Plan) -> dict[str, str]:
+    """The name by which reports call the model, as a field of the manifest; {} for its own."""
+    return {"name": plan.name} if plan.name else {}
+
+
+def planned_decoding(plan: Plan, suite: Suite) -> Decoding:
+    """The suite's decoding with what the plan changes in it."""
+    plan.reasoning.tags()  # a mistake in them shows before the model is loaded
+    return replace(with_arguments(suite.decoding, plan.gen_kwargs), reasoning=plan.reasoning)
 
 
 def check_rows(folder: RunFolder) -> None:

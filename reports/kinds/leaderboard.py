@@ -1,4 +1,4 @@
-"""All runs of each suite, and below them published results in italics: other protocols, often copied, without intervals.
+"""All models over all suites; then all runs of each suite, and below them published results in italics: other protocols, often copied, without intervals.
 Incomplete runs are in a table of their own.
 
 Published results are in published_results.csv with their source. If sources disagree about a model, each has a row, which also
@@ -15,6 +15,7 @@ import pandas as pd
 from reports.group_values import bound_cells, value_cells
 from reports.incomplete_runs import BOUNDS_NOTE, incomplete_table
 from reports.main_metrics import MainMetric
+from reports.overview import overview
 from reports.run_groups import Panel, RunGroup, check_baseline, panels
 from reports.types import Column, NothingToShow, Options, ReportInput, Table
 
@@ -30,9 +31,10 @@ def build(reading: ReportInput, options: Options) -> list[Table]:
     check_baseline(reading, options)
     if not reading.runs:
         raise NothingToShow("no scored run")
-    return [
+    all_panels = panels(reading)
+    return overview([panel for panel in all_panels if panel.groups], options) + [
         table
-        for panel in panels(reading)
+        for panel in all_panels
         for table in ([leaderboard(panel)] if panel.groups else []) + incomplete_table(panel, "leaderboard")
     ]
 
