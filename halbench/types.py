@@ -336,8 +336,8 @@ def read_batch_size(flag: str, text: str) -> "int | Literal['auto']":
 class BackendOptions:
     """How a model is run. None: the backend's own default.
 
-    engine: what follows a backend's name, as in lmms:llava_hf. A backend that accepts base_url, model_args, template_kwargs or
-    engine lists them in its OPTIONS.
+    engine: what follows a backend's name, as in lmms:llava_hf. A backend that accepts base_url, model_args, base, template_kwargs
+    or engine lists them in its OPTIONS.
     """
 
     batch_size: int | Literal["auto"] = option(
@@ -369,6 +369,9 @@ class BackendOptions:
         help="Further arguments for the backend's engine, e.g. tensor_parallel_size=2 for vllm.",
         metavar="NAME=VALUE,...",
         parse=parse_arguments,
+    )
+    base: str | None = option(
+        None, "Base model of an adapter, if it is elsewhere than the adapter says.", metavar="MODEL"
     )
     template_kwargs: Mapping[str, Any] = option(
         factory=dict,

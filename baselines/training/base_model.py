@@ -15,6 +15,7 @@ from halbench.files.records import content_hash
 from halbench.models.chat_templates import chat_template
 from halbench.models.checkpoints import Checkpoint, check_source, open_checkpoint
 from halbench.models.fingerprints import fingerprint
+from halbench.models.llava_format import refuse_llava_format
 from halbench.models.processors import load_processor
 from halbench.scenes import PREFIX, checkpoint_path
 from halbench.types import BackendOptions
@@ -28,6 +29,7 @@ def checkpoint_source(name: str) -> str:
         raise InputError(
             f"{name} is an adapter; training starts from a whole checkpoint. Merge it into its base and save that first"
         )
+    refuse_llava_format(name)
     check_source(name)
     if not Path(name).is_dir():
         try:

@@ -53,7 +53,7 @@ from halbench.models.thought_budget import TokenBudget, text_of
 from halbench.reasoning import opened_in
 from halbench.types import DECODING, Backend, BackendOptions, Decoding, Item, Response
 
-OPTIONS = ("template_kwargs",)
+OPTIONS = ("base", "template_kwargs")
 
 # What Decoding.extra may hold. The other arguments of generate() are fields of Decoding, or change what it returns.
 GENERATION_ARGUMENTS = (

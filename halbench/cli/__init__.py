@@ -31,6 +31,7 @@ VERBS = (
     "doctor",
     "scenes",
     "preview_pairs",
+    "convert",
     "train",
     "ablate",
     "lmms_path",

@@ -27,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 def doctor(
     *,
     choice: Annotated[DataChoice, Only("data")],
-    backend: Annotated[BackendOptions, Only("dtype", "device", "trust_remote_code")],
+    backend: Annotated[BackendOptions, Only("dtype", "device", "base", "trust_remote_code")],
     checkpoint: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Say what this checkpoint needs, and whether it is there.")
     ] = None,

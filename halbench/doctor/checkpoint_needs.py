@@ -27,7 +27,7 @@ def examine_checkpoint(model: str, options: BackendOptions) -> list[Finding]:
             return Finding(name, "problem", str(error))
 
     def files() -> str:
-        found["source"] = find_checkpoint(model)
+        found["source"] = find_checkpoint(model, options.base)
         adapter = f", with the adapter {found['source'].adapter}" if found["source"].adapter else ""
         return f"{found['source'].base}{adapter}"
 

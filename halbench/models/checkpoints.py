@@ -26,6 +26,7 @@ from halbench.errors import InputError, first_sentence
 from halbench.files.records import content_hash, read_json
 from halbench.models.chat_templates import chat_template
 from halbench.models.fingerprints import fingerprint
+from halbench.models.llava_format import refuse_llava_format
 from halbench.models.names import HUB_NAME, packaged_checkpoint, recorded_name, template_identity
 from halbench.models.processors import load_processor, processor_identity
 from halbench.types import BackendOptions
@@ -56,13 +57,17 @@ class CheckpointSource:
         }
 
 
-def find_checkpoint(name: str) -> CheckpointSource:
-    """The files of a checkpoint folder, adapter folder, hub name or packaged checkpoint. Raises InputError if incomplete."""
+def find_checkpoint(name: str, base: str | None = None) -> CheckpointSource:
+    """The files of a checkpoint folder, adapter folder, hub name or packaged checkpoint. base: of an adapter, in place of the
+    one that it names. Raises InputError if incomplete."""
     path = Path(packaged_checkpoint(name))
+    refuse_llava_format(str(path))
     if not (path / "adapter_config.json").is_file():
+        if base is not None:
+            raise InputError(f"--base {base}: {name} is no adapter folder and has no base model")
         check_source(packaged_checkpoint(name))
         return CheckpointSource(packaged_checkpoint(name), None)
-    base = packaged_checkpoint(adapter_base(path))
+    base = packaged_checkpoint(base or adapter_base(path))
     check_source(base)
     return CheckpointSource(base, path)
 
@@ -72,7 +77,7 @@ def open_checkpoint(name: str, options: BackendOptions) -> Checkpoint:
     transformers.utils.logging.set_verbosity_error()
     if not sys.stderr.isatty():
         transformers.utils.logging.disable_progress_bar()
-    source = find_checkpoint(name)
+    source = find_checkpoint(name, options.base)
     check_architecture(source.base, options.trust_remote_code)
     model = load_model(source.base, options, chosen_device(options.device))
     if source.adapter:
@@ -127,9 +132,7 @@ def adapter_base(adapter: Path) -> str:
             f"{adapter / 'adapter_config.json'}: expected base_model_name_or_path to name the base model, found {base!r}"
         )
     if not Path(base).is_dir() and not HUB_NAME.fullmatch(base):
-        raise InputError(
-            f"{adapter / 'adapter_config.json'}: base model {base} does not exist; put its path into base_model_name_or_path"
-        )
+        raise InputError(f"{adapter / 'adapter_config.json'}: base model {base} does not exist; name it with --base")
     return str(base)
 
 

@@ -69,7 +69,7 @@ def check_options(backend: str, accepted: Sequence[str], options: BackendOptions
         raise InputError(
             f"--backend {backend}:{options.engine}: backend '{backend}' takes nothing after its name; use --backend {backend}"
         )
-    given = {name: getattr(options, name) for name in ("base_url", "model_args", "template_kwargs")}
+    given = {name: getattr(options, name) for name in ("base_url", "model_args", "base", "template_kwargs")}
     for name, value in given.items():
         if value and name not in accepted:
             raise InputError(f"--backend {backend} does not take --{name.replace('_', '-')}")

@@ -178,7 +178,7 @@ def changed(cell: Cell, recorded: Mapping[str, Any]) -> bool:
         return False
     from halbench.models.checkpoints import find_checkpoint  # imports torch
 
-    found = find_checkpoint(cell.plan.model).identity()
+    found = find_checkpoint(cell.plan.model, cell.options.base).identity()
     return any(recorded.get(name) != found.get(name) for name in ("fingerprint", "adapter"))
 
 

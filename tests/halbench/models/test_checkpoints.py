@@ -64,7 +64,7 @@ def rewritten(name: str, change):
         ("llava", without("model.safetensors"), r"contains no \*\.safetensors weights"),
         ("llava", renamed("model.safetensors", "pytorch_model.bin"), "contains pickled weights.*save_pretrained"),
         ("llava", rewritten("model.safetensors", lambda data: data[: len(data) // 2]), "are the files complete?"),
-        ("llava", rewritten("config.json", lambda data: data[:40]), "not a valid JSON file"),
+        ("llava", rewritten("config.json", lambda data: data[:40]), "not valid JSON"),
         (
             "llava",
             rewritten("config.json", lambda data: data.replace(b'"llava"', b'"halluva"')),
