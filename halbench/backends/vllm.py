@@ -7,7 +7,9 @@ Takes what `hf` takes (checkpoint folders, hub names, LoRA adapter folders) and 
 template, tokenised here by the checkpoint's own tokenizer, and the same RGB pixels. `--model-args` are arguments of vLLM's own
 `LLM(...)`. Conventions:
 
+- Requests form a rolling window: one that is answered makes room for the next, and no short answer waits for a long one.
 - Prefix caching is on, and items on one image follow each other, so an image is encoded once for all its questions.
+- Under torchrun each process starts an engine of its own on its own GPU, or tensor_parallel_size GPUs, and answers its share.
 - Decoding is the suite's alone: only the end tokens are taken from the checkpoint's generation_config. Sampling is seeded
   for each item from (seed, item id). Beam search is left to `hf`.
 - A LoRA adapter is applied by vLLM, which knows only the language model's part of one; any other adapter is refused.
@@ -20,7 +22,8 @@ Written against vLLM 0.33 and tested against that interface, not on a GPU.
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from vllm.exceptions import VLLMClientError, VLLMError
 from vllm.lora.request import LoRARequest
+from vllm.sampling_params import RequestOutputKind
 
 from halbench.errors import InputError, did_you_mean, first_sentence
 from halbench.files.records import content_hash, read_json
@@ -43,13 +47,16 @@ from halbench.models.chat_templates import (
     render,
     starts_with_bos,
 )
-from halbench.models.checkpoints import find_checkpoint, load_processor
+from halbench.models.checkpoints import find_checkpoint
 from halbench.models.failures import MODEL_ERRORS, FailureStreak
-from halbench.models.names import recorded_name
+from halbench.models.names import recorded_name, template_identity
+from halbench.models.processors import load_processor, processor_identity
 from halbench.models.questions import open_questions, prepared_ahead
+from halbench.models.thought_budget import TokenBudget, special_tags, text_of
+from halbench.reasoning import opened_in
 from halbench.types import DECODING, Backend, BackendOptions, Decoding, Item, Response
 
-OPTIONS = ("model_args",)
+OPTIONS = ("model_args", "base", "template_kwargs")
 OURS = {  # argument of LLM(...) -> the option of halbench that sets it
     **{"model": "--model", "tokenizer": "--model", "dtype": "--dtype", "seed": "--seed"},
     **{"trust_remote_code": "--trust-remote-code", "enable_lora": "--model", "max_lora_rank": "--model"},
@@ -57,7 +64,20 @@ OURS = {  # argument of LLM(...) -> the option of halbench that sets it
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py
 NOT_LANGUAGE = ("vision", "visual", "projector", "connector", "merger")
 """Parts of the names of weights outside the language model."""
-BATCH = 256  # items per call: as many as the engine runs at once by default; a kill loses at most these
+WINDOW = 256  # requests in the engine at once: as many as it runs by default; a kill loses at most these
+PREPARED = 16  # items whose images are opened at once, ahead of the engine
+TORCHRUN = (
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "GROUP_RANK",
+    "ROLE_RANK",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+)
+"""What torchrun sets, and an engine would take for its own processes; with what starts with TORCHELASTIC."""
+Prompt = Mapping[str, Any]
 UNLIMITED = 999  # vLLM's own default number of images per prompt
 
 # What Decoding.extra may hold: arguments of SamplingParams that shape the text of one answer.
@@ -67,37 +87,28 @@ SAMPLING_ARGUMENTS = (
 )
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Prompts for the items that can be asked, and error rows for the others."""
-
-    items: Sequence[Item]
-    prompts: Sequence[Mapping[str, Any]]
-    errors: Sequence[Response]
-
-
 def open_backend(model: str, options: BackendOptions) -> Backend:
     """The checkpoint folder, LoRA adapter folder or hub name `model`, loaded into an engine."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise InputError(
-            "vllm starts its own processes: run it without torchrun, with --model-args tensor_parallel_size=N for N GPUs"
-        )
     if options.device is not None:
         raise InputError(f"--device {options.device}: vllm uses the GPUs in CUDA_VISIBLE_DEVICES; set that instead")
     if name := next((name for name in options.model_args if name in OURS), None):
         raise InputError(f"--model-args {name}: use {OURS[name]} instead")
-    source = find_checkpoint(model)
+    source = find_checkpoint(model, options.base)
     images_per_prompt = image_limit(options.model_args.get("limit_mm_per_prompt", {"image": 1}))
     lora = lora_arguments(source.adapter, options.model_args) if source.adapter else {}
     processor = load_processor(source.base, options.trust_remote_code)
-    template = chat_template(processor, source.base)
-    engine = start_engine(source.base, options, lora)
+    template = chat_template(processor, source.base, options.template_kwargs)
+    use_own_gpus(options.model_args)
+    with without_torchrun():
+        engine = start_engine(source.base, options, lora)
     identity = {
         "backend": "vllm",
         "model": recorded_name(model),
         **source.identity(),
         "dtype": str(engine.model_config.dtype).removeprefix("torch."),
         "chat_template": content_hash(template),
+        **template_identity(options.template_kwargs),
+        **processor_identity(processor),
         **({"model_args": json.dumps(options.model_args, sort_keys=True)} if options.model_args else {}),
         "vllm": vllm.__version__,
         "torch": torch.__version__,
@@ -105,6 +116,35 @@ def open_backend(model: str, options: BackendOptions) -> Backend:
     }
     adapter = LoRARequest("adapter", 1, str(source.adapter.resolve())) if source.adapter else None
     return VllmBackend(engine, processor, template, adapter, identity, options, images_per_prompt)
+
+
+def use_own_gpus(model_args: Mapping[str, Any]) -> None:
+    """Under torchrun, leave this process the GPUs of its own rank; CUDA must not have started. Raises InputError if there are
+    too few for all ranks of this machine."""
+    ranks, rank = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return
+    each = int(model_args.get("tensor_parallel_size", 1)) * int(model_args.get("pipeline_parallel_size", 1))
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    visible = named.split(",") if named else [str(number) for number in range(torch.cuda.device_count())]
+    if ranks * each > len(visible):
+        raise InputError(
+            f"{ranks} processes with {each} GPU{'s' if each > 1 else ''} each need {ranks * each} GPUs, found {len(visible)}; "
+            "start fewer with --nproc-per-node, or lower --model-args tensor_parallel_size"
+        )
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[rank * each : (rank + 1) * each])
+
+
+@contextmanager
+def without_torchrun() -> Iterator[None]:
+    """The environment without torchrun's variables, which are put back afterwards."""
+    ours = {
+        name: os.environ.pop(name) for name in list(os.environ) if name in TORCHRUN or name.startswith("TORCHELASTIC")
+    }
+    try:
+        yield
+    finally:
+        os.environ.update(ours)
 
 
 def image_limit(limits: Any) -> int:
@@ -189,7 +229,7 @@ def sampling_arguments(decoding: Decoding) -> dict[str, Any]:
                 f"unknown generation argument '{name}'{did_you_mean(name, (*DECODING, *SAMPLING_ARGUMENTS))}"
             )
     sampling = {"top_p": decoding.top_p} if decoding.temperature > 0 else {}
-    return {"max_tokens": decoding.max_new_tokens, "temperature": decoding.temperature, **sampling, **decoding.extra}
+    return {"max_tokens": decoding.max_tokens(), "temperature": decoding.temperature, **sampling, **decoding.extra}
 
 
 class VllmBackend:
@@ -209,7 +249,8 @@ class VllmBackend:
         self.engine, self.processor, self.template, self.adapter = engine, processor, template, adapter
         self.identity_fields = identity
         self.seed = options.seed
-        self.batch_size = BATCH if options.batch_size == "auto" else options.batch_size
+        self.window = WINDOW if options.batch_size == "auto" else options.batch_size
+        self.numbers = count()
         self.images_per_prompt = images_per_prompt
         self.failures = FailureStreak()
 
@@ -217,15 +258,58 @@ class VllmBackend:
         return dict(self.identity_fields)
 
     def generate(self, items: Sequence[Item], decoding: Decoding) -> Iterator[Response]:
-        """One response per item, batch by batch; the next batch is prepared while one is answered."""
+        """One response per item as it comes, with `window` requests in the engine; images are opened ahead of it."""
         arguments = sampling_arguments(decoding)
         check_image_counts(self.processor, self.template, items)
         self.check_limit(items)
-        batches = (items[start : start + self.batch_size] for start in range(0, len(items), self.batch_size))
-        for _, prepared in prepared_ahead(batches, self.prepare):
-            batch = prepared()
-            yield from batch.errors
-            yield from self.answer(batch.items, batch.prompts, arguments)
+        prompts, running = self.prompts(items), dict[str, Item]()
+        more = True
+        try:
+            while more or running:
+                while more and len(running) < self.window:
+                    match next(prompts, None):
+                        case None:
+                            more = False
+                        case Response() as error:
+                            yield error
+                        case item, prompt:
+                            failed = self.add(item, prompt, arguments, running)
+                            yield from [] if failed is None else [failed]
+                for output in self.step() if running else ():
+                    if output.finished and output.request_id in running:
+                        self.failures.end()
+                        yield self.response(running.pop(output.request_id), output, decoding)
+        finally:
+            if running:
+                self.engine.llm_engine.abort_request(list(running))
+
+    def prompts(self, items: Sequence[Item]) -> Iterator[tuple[Item, Prompt] | Response]:
+        """Each item with its prompt, or the error row of one that cannot be asked."""
+        parts = (items[start : start + PREPARED] for start in range(0, len(items), PREPARED))
+        for _, prepared in prepared_ahead(parts, self.prepare):
+            yield from prepared()
+
+    def add(
+        self, item: Item, prompt: Prompt, arguments: Mapping[str, Any], running: dict[str, Item]
+    ) -> Response | None:
+        """Hand a request to the engine; the error row of one that it refuses."""
+        name = f"halbench-{next(self.numbers)}"
+        try:
+            self.engine.llm_engine.add_request(name, prompt, self.sampling(item, arguments), lora_request=self.adapter)
+        except (*MODEL_ERRORS, VLLMClientError) as error:
+            return self.failures.error_row(item, f"{type(error).__name__}: {first_sentence(error)}")
+        except VLLMError as error:
+            raise stopped(error) from error
+        running[name] = item
+        return None
+
+    def step(self) -> Sequence[Any]:
+        """What the engine has finished in one step."""
+        try:
+            outputs: Sequence[Any] = self.engine.llm_engine.step()
+        except (*MODEL_ERRORS, VLLMError) as error:
+            raise stopped(error) from error
+        return outputs
 
     def check_limit(self, items: Sequence[Item]) -> None:
         """Raise InputError if an item shows more images than the engine was started for."""
@@ -236,14 +320,12 @@ class VllmBackend:
                 f'prompt; add --model-args limit_mm_per_prompt={{"image":{len(item.images)}}}'
             )
 
-    def prepare(self, items: Sequence[Item]) -> Batch:
+    def prepare(self, items: Sequence[Item]) -> list[tuple[Item, Prompt] | Response]:
         """Open the images, fill in the template and tokenise."""
         questions = open_questions(items, image_tokens(self.processor))
-        prompts = [
-            {"prompt_token_ids": self.tokens(item), **image_data(images)}
-            for item, images in zip(questions.items, questions.images, strict=True)
-        ]
-        return Batch(questions.items, prompts, questions.errors)
+        asked = zip(questions.items, questions.images, strict=True)
+        prompts = [(item, {"prompt_token_ids": self.tokens(item), **image_data(images)}) for item, images in asked]
+        return [*questions.errors, *prompts]
 
     def tokens(self, item: Item) -> list[int]:
         """The prompt's tokens, with one token for each image, which vLLM expands."""
@@ -251,41 +333,28 @@ class VllmBackend:
         special = not starts_with_bos(self.processor.tokenizer, prompt)
         return list(self.processor.tokenizer(prompt, add_special_tokens=special)["input_ids"])
 
-    def answer(
-        self, items: Sequence[Item], prompts: Sequence[Mapping[str, Any]], arguments: Mapping[str, Any]
-    ) -> Iterator[Response]:
-        """One response per item. A batch in which a request fails is repeated item by item."""
-        if not items:
-            return
-        try:
-            outputs = self.engine.generate(
-                list(prompts),
-                [self.sampling(item, arguments) for item in items],
-                use_tqdm=False,
-                lora_request=self.adapter,
-            )
-        except (*MODEL_ERRORS, VLLMClientError) as error:
-            problem = f"{type(error).__name__}: {first_sentence(error)}"
-            # Requests that it left unfinished would come back as answers to the next call.
-            if self.engine.llm_engine.has_unfinished_requests():
-                raise stopped(error) from error
-        except VLLMError as error:
-            raise stopped(error) from error
-        else:
-            self.failures.end()
-            yield from (response(item, output) for item, output in zip(items, outputs, strict=True))
-            return
-        if len(items) == 1:
-            yield self.failures.error_row(items[0], problem)
-            return
-        for item, prompt in zip(items, prompts, strict=True):
-            yield from self.answer([item], [prompt], arguments)
-
     def sampling(self, item: Item, arguments: Mapping[str, Any]) -> Any:
         """Sampling parameters of one item; the seed makes a sampled text the same in any order."""
-        if not arguments["temperature"]:
-            return vllm.SamplingParams(**arguments)
-        return vllm.SamplingParams(**arguments, seed=int(content_hash([self.seed, item.id], 8), 16))
+        seed = {"seed": int(content_hash([self.seed, item.id], 8), 16)} if arguments["temperature"] else {}
+        return vllm.SamplingParams(**arguments, **seed, output_kind=RequestOutputKind.FINAL_ONLY)
+
+    def response(self, item: Item, output: Any, decoding: Decoding) -> Response:
+        """The row of what the engine returned for an item, with the tags of thoughts, and within the budgets of both."""
+        answer, tags, tokenizer = output.outputs[0], decoding.reasoning.tags(), self.processor.tokenizer
+        ids, text, finish = list(answer.token_ids), answer.text.strip(), answer.finish_reason
+        if finish not in ("stop", "length"):
+            error = f"generation failed: vLLM ended it with '{finish}'"
+            return Response(item.id, text, len(ids), finish, "error", error)
+        opened = opened_in(render(self.processor, self.template, item.prompt, len(item.images)), tags)
+        if (thoughts := decoding.reasoning.max_reasoning_tokens) is not None:
+            budget = TokenBudget(tokenizer, tags, bool(opened), thoughts, decoding.max_new_tokens)
+            used = next((number for number, token in enumerate(ids, 1) if budget.feed(token)), len(ids))
+            if used < len(ids):
+                ids, finish = ids[:used], "length"
+                text = text_of(tokenizer, ids, tags)
+        if special_tags(tokenizer, tags) & set(ids):
+            text = text_of(tokenizer, ids, tags)
+        return Response(item.id, opened + text, len(ids), finish, "ok" if text else "empty")
 
 
 def image_data(images: Sequence[Image.Image]) -> dict[str, Any]:
@@ -299,13 +368,3 @@ def stopped(error: Exception) -> InputError:
         f"vLLM's engine stopped ({first_sentence(error)}); see vLLM's log above. Finished answers are kept; repeat the "
         "command to resume"
     )
-
-
-def response(item: Item, output: Any) -> Response:
-    """The row of what the engine returned for an item."""
-    answer = output.outputs[0]
-    text, tokens = answer.text.strip(), len(answer.token_ids)
-    if answer.finish_reason not in ("stop", "length"):
-        error = f"generation failed: vLLM ended it with '{answer.finish_reason}'"
-        return Response(item.id, text, tokens, answer.finish_reason, "error", error)
-    return Response(item.id, text, tokens, answer.finish_reason, "ok" if text else "empty")

@@ -10,8 +10,7 @@ TAIL = 16  # tokens in which a tag is looked for: enough for every way to write 
 
 def text_of(tokenizer: Any, ids: Sequence[int], tags: Tags) -> str:
     """Tokens as text without special tokens, but with tags of thoughts, which are special tokens in some models."""
-    wanted = {tag for pair in tags for tag in pair}
-    kept = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special and str(token) in wanted}
+    kept = special_tags(tokenizer, tags)
     pieces, start = [], 0
     for index, token in enumerate([*ids, None]):
         if token is None or token in kept:
@@ -19,6 +18,12 @@ def text_of(tokenizer: Any, ids: Sequence[int], tags: Tags) -> str:
             pieces += [] if token is None else [decoded(tokenizer, [token], special=True)]
             start = index + 1
     return "".join(pieces).strip()
+
+
+def special_tags(tokenizer: Any, tags: Tags) -> set[int]:
+    """The tags that are special tokens, which are otherwise left out of texts."""
+    wanted = {tag for pair in tags for tag in pair}
+    return {id for id, token in tokenizer.added_tokens_decoder.items() if token.special and str(token) in wanted}
 
 
 def decoded(tokenizer: Any, ids: Sequence[int], special: bool) -> str:

@@ -4,9 +4,10 @@ with the tiny checkpoint's own greedy text.
     calls = install(monkeypatch)
 """
 
+import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -35,6 +36,12 @@ class VLLMServerError(VLLMError):
     pass
 
 
+class RequestOutputKind(Enum):
+    CUMULATIVE = 0
+    DELTA = 1
+    FINAL_ONLY = 2
+
+
 @dataclass
 class SamplingParams:
     """The fields that the backend may set, with vLLM's defaults."""
@@ -55,6 +62,7 @@ class SamplingParams:
     bad_words: list[str] | None = None
     allowed_token_ids: list[int] | None = None
     logit_bias: dict[int, float] | None = None
+    output_kind: RequestOutputKind = RequestOutputKind.CUMULATIVE
 
     def __post_init__(self) -> None:
         if not 0 < self.top_p <= 1:
@@ -70,19 +78,24 @@ class LoRARequest:
 
 @dataclass
 class Calls:
-    """The calls that the stand-in got. broken: words of questions -> what the engine raises over them."""
+    """What the stand-in got. broken: words of questions -> what the engine raises when they are added. dies_at: the step at
+    which the engine dies. most: requests at once. steps: of the engine."""
 
     engine: dict[str, Any] = field(default_factory=dict)
-    batches: list[list[Any]] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    prompts: list[Any] = field(default_factory=list)
     sampling: list[SamplingParams] = field(default_factory=list)
     lora: list[Any] = field(default_factory=list)
     broken: dict[str, Exception] = field(default_factory=dict)
-    unfinished: bool = False
+    aborted: list[str] = field(default_factory=list)
+    dies_at: int | None = None
     finish: str | None = None
+    most: int = 0
+    steps: int = 0
 
 
 class LLM:
-    """vllm.LLM as far as the backend uses it, on a CPU."""
+    """vllm.LLM as far as the backend uses it, on a CPU. It is its own llm_engine, whose step gives every request one token."""
 
     calls: Calls
 
@@ -90,26 +103,47 @@ class LLM:
         if unknown := set(arguments) - set(ENGINE_ARGUMENTS):
             raise TypeError(f"EngineArgs.__init__() got an unexpected keyword argument '{min(unknown)}'")
         self.calls.engine = {"model": model, **arguments}
+        self.calls.environment = dict(os.environ)
         self.model = AutoModelForImageTextToText.from_pretrained(model, dtype=torch.float32).eval()
         self.processor = AutoProcessor.from_pretrained(model)
         self.model_config = SimpleNamespace(dtype=torch.float32)
-        self.llm_engine = SimpleNamespace(has_unfinished_requests=lambda: self.calls.unfinished)
+        self.llm_engine = self
+        self.running: dict[str, tuple[Any, int]] = {}
 
-    def generate(
+    def add_request(
         self,
-        prompts: Sequence[dict[str, Any]],
-        sampling_params: Sequence[SamplingParams] | None = None,
-        *,
-        use_tqdm: bool = True,
+        request_id: str,
+        prompt: dict[str, Any],
+        params: SamplingParams,
+        arrival_time: float | None = None,
         lora_request: LoRARequest | None = None,
-    ) -> list[Any]:
-        assert sampling_params is not None
-        assert len(sampling_params) == len(prompts)
-        assert use_tqdm is False, "a bar for each batch would stand between ours"
-        self.calls.batches.append(list(prompts))
-        self.calls.sampling += sampling_params
+    ) -> str:
+        assert request_id not in self.running
+        assert params.output_kind is RequestOutputKind.FINAL_ONLY, "else every step returns what there is so far"
+        output = self.answer(prompt, params)
+        self.calls.prompts.append(prompt)
+        self.calls.sampling.append(params)
         self.calls.lora.append(lora_request)
-        return [self.answer(*pair) for pair in zip(prompts, sampling_params, strict=True)]
+        self.running[request_id] = output, len(output.outputs[0].token_ids)
+        self.calls.most = max(self.calls.most, len(self.running))
+        return f"{request_id}-internal"
+
+    def step(self) -> list[Any]:
+        assert self.running, "stepping without requests waits for ever"
+        self.calls.steps += 1
+        if self.calls.steps == self.calls.dies_at:
+            raise VLLMServerError("EngineCore encountered an issue")
+        self.running = {name: (output, left - 1) for name, (output, left) in self.running.items()}
+        done = {name: output for name, (output, left) in self.running.items() if left <= 0}
+        self.running = {name: pair for name, pair in self.running.items() if name not in done}
+        return [
+            SimpleNamespace(request_id=name, finished=True, outputs=output.outputs) for name, output in done.items()
+        ]
+
+    def abort_request(self, request_ids: list[str], internal: bool = False) -> None:
+        for name in request_ids:
+            self.running.pop(name, None)  # as the engine, which ignores what it has finished
+        self.calls.aborted += request_ids
 
     def answer(self, prompt: dict[str, Any], sampling: SamplingParams) -> Any:
         """Expand each image token, as vLLM does, and generate."""
@@ -145,13 +179,14 @@ class LLM:
 
 def install(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """Put the stand-in into vLLM's place. Returns the calls that it gets."""
-    for name in ("WORLD_SIZE", "VLLM_LOGGING_STREAM"):
+    for name in ("WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "CUDA_VISIBLE_DEVICES", "VLLM_LOGGING_STREAM"):
         monkeypatch.delenv(name, raising=False)
     calls = Calls()
     members = {
         "vllm": {"LLM": type("LLM", (LLM,), {"calls": calls}), "SamplingParams": SamplingParams, "__version__": "0.33.0"},
         "vllm.exceptions": {"VLLMError": VLLMError, "VLLMClientError": VLLMClientError},
         "vllm.lora": {},
+        "vllm.sampling_params": {"RequestOutputKind": RequestOutputKind},
         "vllm.lora.request": {"LoRARequest": LoRARequest},
     }  # fmt: skip
     for name, attributes in members.items():

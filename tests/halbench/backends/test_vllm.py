@@ -12,6 +12,7 @@ from tiny_backends import answers, mixed_items
 from halbench import plugins
 from halbench.errors import InputError, MissingExtra
 from halbench.models.fingerprints import fingerprint
+from halbench.reasoning import Reasoning
 from halbench.types import BackendOptions, Decoding, Item
 
 hf = pytest.importorskip("halbench.backends.hf")
@@ -21,6 +22,7 @@ LoRARequest, SamplingParams = stand_in.LoRARequest, stand_in.SamplingParams
 VLLMClientError, VLLMServerError = stand_in.VLLMClientError, stand_in.VLLMServerError
 
 GREEDY = Decoding(max_new_tokens=12)
+FINAL = stand_in.RequestOutputKind.FINAL_ONLY
 
 
 @pytest.fixture
@@ -80,16 +82,45 @@ def test_the_identity_names_checkpoint_engine_arguments_and_versions(calls, chec
     assert {"chat_template", "torch", "transformers"} <= identity.keys()
 
 
-def test_items_come_in_batches_in_their_order_so_that_an_image_follows_itself(calls, checkpoint, items):
+def test_requests_are_added_in_order_so_that_an_image_follows_itself_and_never_more_than_the_window(
+    calls, checkpoint, items
+):
     list(open_backend(checkpoint, batch_size=4).generate(items, GREEDY))
-    assert [len(batch) for batch in calls.batches] == [4, 2]
-    images = [prompt["multi_modal_data"]["image"].tobytes() for batch in calls.batches for prompt in batch]
+    assert calls.most == 4
+    images = [prompt["multi_modal_data"]["image"].tobytes() for prompt in calls.prompts]
     assert images == [images[0]] * 3 + [images[3]] * 3
+
+
+def test_a_short_answer_does_not_wait_for_a_long_one(calls, checkpoint, items, monkeypatch):
+    """AMBER's mix of one description and many yes/no answers: the engine takes about as many steps as its slots must."""
+    lengths = [60 if n % 15 == 0 else 2 for n in range(60)]
+    many = [replace(items[0], id=str(n)) for n in range(60)]
+    backend = open_backend(checkpoint, batch_size=15)
+    given = iter(lengths)
+    monkeypatch.setattr(
+        backend,
+        "sampling",
+        lambda item, arguments: SamplingParams(
+            next(given), 0.0, output_kind=stand_in.RequestOutputKind.FINAL_ONLY, ignore_eos=True
+        ),
+    )
+    rows = list(backend.generate(many, GREEDY))
+    assert len(rows) == 60
+    barrier = 4 * 60  # each of 4 batches of 15 would wait for its description
+    assert calls.steps < barrier / 3
+    assert {row.item for row in rows[:5]}.isdisjoint({"0", "15", "30", "45"})
+
+
+def test_a_run_that_is_given_up_leaves_no_request_in_the_engine(calls, checkpoint, items):
+    rows = open_backend(checkpoint).generate(items, GREEDY)
+    next(rows)
+    rows.close()
+    assert calls.aborted
 
 
 def test_greedy_decoding_sets_nothing_but_length_and_temperature(calls, checkpoint, items):
     list(open_backend(checkpoint).generate(items[:1], GREEDY))
-    assert calls.sampling == [SamplingParams(max_tokens=12, temperature=0.0)]
+    assert calls.sampling == [SamplingParams(max_tokens=12, temperature=0.0, output_kind=FINAL)]
 
 
 def test_sampling_has_a_seed_that_belongs_to_the_item(calls, checkpoint, items):
@@ -99,7 +130,7 @@ def test_sampling_has_a_seed_that_belongs_to_the_item(calls, checkpoint, items):
     list(open_backend(checkpoint).generate(items[::-1], sampling))
     assert [params.seed for params in calls.sampling[6:]] == forwards[::-1]
     assert len(set(forwards)) == 6
-    assert calls.sampling[0] == SamplingParams(4, 0.7, 0.9, 5, seed=forwards[0])
+    assert calls.sampling[0] == SamplingParams(4, 0.7, 0.9, 5, seed=forwards[0], output_kind=FINAL)
 
 
 def test_the_begin_token_that_a_template_writes_is_not_doubled(calls, checkpoint, items, tmp_path):
@@ -118,7 +149,7 @@ def test_the_begin_token_that_a_template_writes_is_not_doubled(calls, checkpoint
 def test_decoding_that_it_does_not_know_is_refused(calls, checkpoint, items, decoding, line):
     with pytest.raises(InputError, match=line):
         next(open_backend(checkpoint).generate(items, decoding))
-    assert calls.batches == []
+    assert calls.prompts == []
 
 
 def test_a_missing_image_and_an_image_token_in_the_question_are_error_rows(calls, checkpoint, items, tmp_path):
@@ -135,7 +166,7 @@ def test_no_image_one_and_two_images_give_the_answers_of_hf(calls, checkpoint, i
     backend = open_backend(checkpoint, model_args={"limit_mm_per_prompt": {"image": 2}})
     assert answers(backend, mixed, GREEDY) == direct
     assert {row.state for row in direct.values()} == {"ok"}
-    data = [prompt.get("multi_modal_data") for batch in calls.batches for prompt in batch]
+    data = [prompt.get("multi_modal_data") for prompt in calls.prompts]
     for item, shown in zip(mixed, data, strict=True):
         assert (shown is None) == (not item.images)
         if shown:
@@ -153,7 +184,7 @@ def test_more_images_than_the_engine_was_started_for_are_refused_in_one_line(cal
     with pytest.raises(InputError, match=line) as raised:
         next(backend.generate([Item("fine", (), "What?", None, "all"), item], GREEDY))
     assert "\n" not in str(raised.value)
-    assert calls.batches == []
+    assert calls.prompts == []
 
 
 def test_a_limit_for_other_media_leaves_vllm_s_own_for_images(calls, checkpoint):
@@ -181,25 +212,17 @@ def test_a_request_that_fails_is_an_error_row_and_the_others_are_answered(calls,
     assert rows[items[2].id].error == f"generation failed: {type(error).__name__}: too long"
 
 
-def test_what_was_answered_item_by_item_is_kept_when_the_engine_then_dies(calls, checkpoint, items):
-    calls.broken = {"dog": VLLMClientError("too long"), "chairs": VLLMServerError("EngineCore died")}
-    answers = open_backend(checkpoint).generate(items[:3], GREEDY)
-    assert [next(answers).state, next(answers).state] == ["ok", "error"]
-    with pytest.raises(InputError, match="engine stopped"):
-        next(answers)
-
-
 def test_an_engine_that_dies_stops_the_run_and_keeps_what_was_answered(calls, checkpoint, items):
-    calls.broken = {"chairs": VLLMServerError("EngineCore encountered an issue. See above.")}
+    calls.dies_at = 13  # each answer has 12 tokens
     answers = open_backend(checkpoint, batch_size=2).generate(items, GREEDY)
     assert [next(answers).item, next(answers).item] == [items[0].id, items[1].id]
     with pytest.raises(InputError, match=r"engine stopped \(EngineCore encountered an issue\)"):
-        next(answers)
+        list(answers)
 
 
-def test_a_batch_that_breaks_off_at_work_stops_the_run_since_its_rest_would_answer_the_next(calls, checkpoint, items):
-    calls.broken, calls.unfinished = {"chairs": RuntimeError("CUDA error")}, True
-    with pytest.raises(InputError, match=r"engine stopped \(CUDA error\)"):
+def test_an_engine_that_refuses_every_request_stops_the_run(calls, checkpoint, items):
+    calls.broken = {"chairs": VLLMServerError("EngineCore died")}
+    with pytest.raises(InputError, match=r"engine stopped \(EngineCore died\)"):
         list(open_backend(checkpoint).generate(items, GREEDY))
 
 
@@ -223,7 +246,7 @@ def test_a_lora_adapter_is_applied_by_the_engine_at_the_next_rank_it_knows(calls
     assert calls.engine["model"] == str(checkpoint)
     assert (calls.engine["enable_lora"], calls.engine["max_lora_rank"]) == (True, 8)
     list(backend.generate(items, GREEDY))
-    assert calls.lora == [LoRARequest("adapter", 1, str(adapter.resolve()))]
+    assert calls.lora == [LoRARequest("adapter", 1, str(adapter.resolve()))] * len(items)
     assert backend.identity()["adapter"] == fingerprint(str(adapter))
 
 
@@ -266,10 +289,31 @@ def test_options_that_the_engine_does_not_take_are_one_clear_line(calls, checkpo
         open_backend(checkpoint, **options)
 
 
-def test_under_torchrun_it_says_how_to_use_several_gpus(calls, checkpoint, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(InputError, match=r"without torchrun, with --model-args tensor_parallel_size=N"):
-        open_backend(checkpoint)
+def test_under_torchrun_each_process_has_an_engine_on_gpus_of_its_own(calls, checkpoint, monkeypatch):
+    torchrun = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "1", "RANK": "1", "MASTER_PORT": "29500"}
+    for name, value in {**torchrun, "CUDA_VISIBLE_DEVICES": "4,5,6,7", "TORCHELASTIC_RUN_ID": "x"}.items():
+        monkeypatch.setenv(name, value)
+    open_backend(checkpoint, model_args={"tensor_parallel_size": 2})
+    assert calls.environment["CUDA_VISIBLE_DEVICES"] == "6,7"
+    assert not {*torchrun, "TORCHELASTIC_RUN_ID"} & calls.environment.keys(), "an engine would take them for its own"
+    assert {name: os.environ[name] for name in torchrun} == torchrun, "halbench still needs them"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
+    with pytest.raises(InputError, match="2 processes with 2 GPUs each need 4 GPUs, found 3"):
+        open_backend(checkpoint, model_args={"tensor_parallel_size": 2})
+
+
+def test_the_identity_says_what_processes_the_images(calls, checkpoint):
+    identity = open_backend(checkpoint).identity()
+    assert identity["image_processor"].startswith("LlavaImageProcessor")
+    assert identity["pixels"] in ("pil", "torchvision")
+
+
+def test_thoughts_and_answers_have_the_budgets_that_they_have_with_hf(calls, checkpoint, items):
+    decoding = replace(GREEDY, reasoning=Reasoning(max_reasoning_tokens=5))
+    direct = answers(hf.open_backend(str(checkpoint), BackendOptions()), items, decoding)
+    assert answers(open_backend(checkpoint), items, decoding) == direct
+    assert {params.max_tokens for params in calls.sampling} == {17}
+    assert {row.tokens for row in direct.values()} == {12}, "without a thought the answer has its own budget"
 
 
 def test_vllms_log_lines_do_not_stand_among_the_results(calls):
