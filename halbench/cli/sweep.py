@@ -59,10 +59,5 @@ def sweep(
     for name in incomplete:
         say(f"INCOMPLETE: {name}; halbench report leaderboard {name} shows why")
     if not status:
-        say(f"halbench report leaderboard {common_folder(cells[0].folder.path, cells[-1].folder.path)}")
+        say(f"halbench report leaderboard {cells[0].out}")
         raise typer.Exit(BAD_INPUT_OR_INCOMPLETE if problems or incomplete else OK)
-
-
-def common_folder(first: Path, last: Path) -> Path:
-    """The folder that holds both."""
-    return next(parent for parent in first.parents if last.is_relative_to(parent))

@@ -49,8 +49,9 @@ State = Literal["done", "incomplete", "partial", "to do", "other settings"]
 
 @dataclass(frozen=True)
 class Cell:
-    """One model on one suite under one decoding. model: its name in the sweep."""
+    """One model on one suite under one decoding. out: folder of the sweep. model: its name in the sweep."""
 
+    out: Path
     model: str
     suite: str
     plan: Plan
@@ -114,6 +115,7 @@ def read_sweep(path: Path) -> list[Cell]:
                 )
                 cells.append(
                     Cell(
+                        out,
                         str(model),
                         str(suite),
                         planned,
