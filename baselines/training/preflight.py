@@ -69,7 +69,7 @@ def packing_problem(model: Any, examples: Sequence[Example], pad_id: int) -> str
         )
         branches = [replace(sequence, branches=(branch,)) for sequence in sequences for branch in sequence.branches]
         alone = model(**on_device(collate(branches, pad_id, False), model.device)).logp
-    except (*MODEL_ERRORS, AttributeError, NotImplementedError) as error:
+    except MODEL_ERRORS as error:
         if is_out_of_memory(error):
             raise
         return f"{type(error).__name__}: {first_sentence(error)}"
@@ -111,8 +111,8 @@ def check_forward(model: Any, examples: Sequence[Example], pad_id: int, packed: 
         if is_out_of_memory(error):
             raise
         raise InputError(
-            f"the inputs of '{model.config.model_type}' models cannot be put into one batch ({first_sentence(error)}). "
-            "Please report this"
+            f"model type '{model.config.model_type}': cannot be trained, because its body and head, or its images, are not "
+            f"where they are expected ({type(error).__name__}: {first_sentence(error)}); please report this"
         ) from error
     for (id, sequence, branch), logps in zip(branches, scored, strict=True):
         alone = on_device(collate([replace(sequence, branches=(branch,))], pad_id, packed=False), device)

@@ -1,13 +1,17 @@
-"""Idefics3 and SmolVLM: a whole view and tiles of 32 pixels, 4 tokens each, marked off by special tokens."""
+"""Hugging Face's families. Idefics3 and SmolVLM show a whole view and tiles of 32 pixels, 4 tokens each, marked off by
+special tokens; Idefics2 a whole view, through a resampler."""
 
 from pathlib import Path
 from typing import Any
 
 from tiny_checkpoints import SPECIAL, text_sizes
 from transformers import (
+    Idefics2Config,
+    Idefics2ForConditionalGeneration,
     Idefics3Config,
     Idefics3ForConditionalGeneration,
     LlamaConfig,
+    MistralConfig,
     PreTrainedTokenizerFast,
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
@@ -59,3 +63,39 @@ def smolvlm(folder: Path, seed: int = 0) -> Path:
     template, files = chat("<image>", **IDEFICS_CHAT, start="<s>"), idefics_files("SmolVLM", video_sampling=video)
     config = SmolVLMConfig(**idefics_sizes(len(tokenizer)))
     return write(folder, SmolVLMForConditionalGeneration, config, seed, tokenizer, template, **files)
+
+
+def idefics2(folder: Path, seed: int = 0) -> Path:
+    """Idefics2: an image of any shape in 4 tokens."""
+    named = {"image_token": "<image>", "image_boundary_token": "<fake_token_around_image>"}
+    special = ["<unk>", "<s>", "</s>", *named.values(), "<end_of_utterance>"]
+    tokenizer = tokenizer_of(special, begins=True, **named)
+    config = Idefics2Config(
+        vision_config=vision_sizes(image_size=56),
+        perceiver_config={
+            "resampler_n_latents": 4,
+            "resampler_depth": 1,
+            "resampler_n_heads": 2,
+            "resampler_head_dim": 16,
+            "num_key_value_heads": 2,
+        },
+        text_config=MistralConfig(**text_sizes(len(tokenizer)), sliding_window=None),
+        image_token_id=IMAGE,
+        tie_word_embeddings=False,
+    )
+    return write(
+        folder,
+        Idefics2ForConditionalGeneration,
+        config,
+        seed,
+        tokenizer,
+        chat("<image>", **IDEFICS_CHAT),
+        louder={"o_proj": 3},
+        preprocessor_config={
+            "image_processor_type": "Idefics2ImageProcessor",
+            "processor_class": "Idefics2Processor",
+            "size": {"shortest_edge": 28, "longest_edge": 56},
+            "do_image_splitting": False,
+        },
+        processor_config={"processor_class": "Idefics2Processor", "image_seq_len": 4},
+    )

@@ -5,7 +5,7 @@ from pathlib import Path
 from transformers import MiniCPMV4_6Config, MiniCPMV4_6ForConditionalGeneration
 
 from families.parts import IMAGE, chat, tokenizer_of, vision_sizes, write
-from families.qwen import QWEN_CHAT, THINKS, qwen3_5_text
+from families.qwen import QWEN3_5_LOUDER, QWEN_CHAT, THINKS, qwen3_5_text
 
 TOKENS = {
     "image_token": "<|image_pad|>",
@@ -40,7 +40,7 @@ def minicpmv4_6(folder: Path, seed: int = 0) -> Path:
         seed,
         tokenizer,
         chat("<|image_pad|>", **QWEN_CHAT, answer=THINKS),
-        louder={"o_proj": 4, "linear_attn.out_proj": 4},
+        louder=QWEN3_5_LOUDER,
         preprocessor_config={**shared, "image_processor_type": "MiniCPMV4_6ImageProcessor"},
         processor_config={"processor_class": "MiniCPMV4_6Processor"},
         video_preprocessor_config={**shared, "video_processor_type": "MiniCPMV4_6VideoProcessor"},

@@ -12,6 +12,8 @@ from transformers import (
     Qwen2VLForConditionalGeneration,
     Qwen3_5Config,
     Qwen3_5ForConditionalGeneration,
+    Qwen3_5MoeConfig,
+    Qwen3_5MoeForConditionalGeneration,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
     Qwen3VLMoeConfig,
@@ -33,6 +35,7 @@ IDS = {
     "vision_end_token_id": 6,
     "tie_word_embeddings": False,
 }
+QWEN3_5_LOUDER = {"o_proj": 4, "linear_attn.out_proj": 4}
 PATCHES = {"temporal_patch_size": 2, "merge_size": 2}
 
 
@@ -155,6 +158,17 @@ def qwen3_5(folder: Path, seed: int = 0) -> Path:
     tokenizer = qwen_tokenizer()
     config = Qwen3_5Config(text_config=qwen3_5_text(len(tokenizer)), vision_config=qwen3_vision(), **IDS)
     template = chat(QWEN_IMAGE, **QWEN_CHAT, answer=THINKS)
-    louder = {"o_proj": 4, "linear_attn.out_proj": 4}
     model = Qwen3_5ForConditionalGeneration
-    return write(folder, model, config, seed, tokenizer, template, louder=louder, **qwen3_files())
+    return write(folder, model, config, seed, tokenizer, template, louder=QWEN3_5_LOUDER, **qwen3_files())
+
+
+def qwen3_5_moe(folder: Path, seed: int = 0) -> Path:
+    """Qwen3.5 with 4 experts, 2 a token, and one that all share. Thinks."""
+    tokenizer = qwen_tokenizer()
+    experts = {"num_experts": 4, "num_experts_per_tok": 2}
+    experts |= {"moe_intermediate_size": 32, "shared_expert_intermediate_size": 32}
+    text = qwen3_5_text(len(tokenizer)) | experts
+    config = Qwen3_5MoeConfig(text_config=text, vision_config=qwen3_vision(), **IDS)
+    template = chat(QWEN_IMAGE, **QWEN_CHAT, answer=THINKS)
+    model = Qwen3_5MoeForConditionalGeneration
+    return write(folder, model, config, seed, tokenizer, template, louder=QWEN3_5_LOUDER, **qwen3_files())
