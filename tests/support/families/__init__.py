@@ -37,3 +37,6 @@ BUILDERS = (
 )
 
 FAMILIES: Mapping[str, Callable[[Path, int], Path]] = {build.__name__: build for build in BUILDERS}
+
+WITHOUT_CHAT = ("paligemma",)
+"""Families without a chat template on the hub, which halbench refuses."""

@@ -64,7 +64,7 @@ def aya_vision(folder: Path, seed: int = 0) -> Path:
         seed,
         tokenizer,
         chat("<image>", **COHERE_CHAT),
-        louder={"o_proj": 3},
+        louder={"o_proj": 6},
         preprocessor_config=tiles("AyaVisionProcessor", "GotOcr2ImageProcessor"),
         processor_config={
             "processor_class": "AyaVisionProcessor",

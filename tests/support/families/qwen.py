@@ -35,7 +35,7 @@ IDS = {
     "vision_end_token_id": 6,
     "tie_word_embeddings": False,
 }
-QWEN3_5_LOUDER = {"o_proj": 4, "linear_attn.out_proj": 4}
+QWEN3_5_LOUDER = {"o_proj": 8, "linear_attn.out_proj": 8}
 PATCHES = {"temporal_patch_size": 2, "merge_size": 2}
 
 
