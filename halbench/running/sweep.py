@@ -144,7 +144,16 @@ def run_models(file: Path, cells: Sequence[Cell], suites: Suites) -> None:
         own = [cell for cell in cells if cell.model == model]
         if all(progress_of(cell, suites).final for cell in own):
             continue
-        command = [sys.executable, "-m", "halbench", "sweep", str(file), "--only", model, "--json"]  # the table comes last
+        command = [
+            sys.executable,
+            "-m",
+            "halbench",
+            "sweep",
+            str(file),
+            "--only",
+            model,
+            "--json",
+        ]  # the table comes last
         code = run_to_end(command, stdout=DEVNULL)
         if code in (OK, BAD_INPUT_OR_INCOMPLETE):
             continue
