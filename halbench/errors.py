@@ -28,6 +28,10 @@ class MissingData(InputError):
     """A data file, image or NLTK resource is missing."""
 
 
+class FolderInUse(InputError):
+    """Another process is writing to the folder."""
+
+
 class MissingExtra(InputError):
     """A package of an optional extra is not installed."""
 

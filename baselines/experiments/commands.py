@@ -1,8 +1,6 @@
 """The `halbench` commands of an ablation, each in a process of its own: memory, seeds and threads start clean, and a
 cell that dies takes no other with it."""
 
-import ctypes
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +10,7 @@ from pathlib import Path
 from baselines.experiments.experiment import Cell, Experiment
 from halbench.errors import BUG
 from halbench.folders.ablation import AblationFolder
+from halbench.running.processes import run_to_end
 
 
 class StepFailed(Exception):
@@ -67,26 +66,10 @@ def run_step(arguments: Sequence[str], log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "halbench", *arguments]
     with log.open("ab") as file:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, preexec_fn=end_with_parent
-        )
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            process.terminate()  # it completes its row, or saves its step
-            process.wait()
-            raise
+        code = run_to_end(command, stdout=file, stderr=subprocess.STDOUT)
     if code:
         lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
         if code == BUG:
             lines = lines[:-1]  # the request to report the trace, which is in the log
         last = lines[-1].removeprefix("halbench: ") if lines else "it printed nothing"
         raise StepFailed(f"{last} (exit code {code}; see {log})")
-
-
-def end_with_parent() -> None:
-    """On Linux a command dies with the ablation that started it: left running, it would keep its folder locked against
-    the next ablation."""
-    if sys.platform == "linux":
-        PR_SET_PDEATHSIG = 1
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -8,14 +8,12 @@ import atexit
 import importlib
 import os
 import sys
-import traceback
 from typing import IO, Any, NoReturn
 
 from halbench.errors import BAD_INPUT_OR_INCOMPLETE, BUG, INTERRUPTED, OK, InputError, outside_cause
 from halbench.files.interruption import interruptible
 from halbench.plugins import users_mistake
-from halbench.terminal.lines import visible
-from halbench.terminal.progress import say
+from halbench.terminal.progress import say, say_trace
 
 VERBS = (
     "run",
@@ -77,8 +75,7 @@ def main(verbs: tuple[str, ...] = VERBS) -> None:
         if (line := users_mistake(error) or outside_cause(error)) is not None:
             say(line)
             leave(BAD_INPUT_OR_INCOMPLETE)
-        for line in traceback.format_exc().splitlines():
-            sys.stderr.write(f"  {visible(line)}\n")  # indented: a line of the message cannot pass for one of ours
+        say_trace()
         say("this is a bug in halbench; please report the trace above")
         leave(BUG)
 

@@ -1,6 +1,6 @@
 """halbench run: a model answers a suite and is scored; repeat the command to resume."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +14,7 @@ from halbench.running.plan import Plan
 from halbench.types import BackendOptions
 
 if TYPE_CHECKING:
-    from halbench.running.several import Outcome
+    from halbench.running.several import Cell, Suites
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,19 +36,22 @@ def run(
     from halbench.cli.results_table import report
     from halbench.judging.options import judge_options
     from halbench.running import run as running
-    from halbench.running.several import run_suites
+    from halbench.running.several import Suites, suite_cells
     from halbench.terminal.lines import show
     from halbench.terminal.progress import say
 
     plan = replace(plan, reasoning=reasoning)
-    judging = replace(judging, judge=judge_options(judge))
+    judging, suites = replace(judging, judge=judge_options(judge)), Suites()
+    cells = suite_cells(plan, choice, backend, judging, acceptance, suites)
     if judging.dry_run:
-        show(running.describe_run(plan, choice, judging))
+        for cell in cells:
+            line = running.describe_run(cell.plan, cell.choice, cell.judging)
+            show(line if len(cells) == 1 else f"{cell.suite}: {line}")
         return
-    if "," in (choice.suite or ""):
-        outcomes = run_suites(plan, choice, backend, judging, acceptance)
-        raise typer.Exit(report_several(outcomes, as_json))
-    result = running.run(plan, choice, backend, judging, acceptance)
+    if len(cells) > 1:
+        raise typer.Exit(run_several(cells, suites, as_json))
+    (cell,) = cells
+    result = running.run(cell.plan, cell.choice, backend, judging, acceptance)
     if result is None:  # not the first rank of several
         return
     evaluation, folder = result
@@ -57,18 +60,34 @@ def run(
     raise typer.Exit(code)
 
 
-def report_several(outcomes: "Sequence[Outcome]", as_json: bool) -> int:
-    """Print the outcome of every suite; the exit code is the worst."""
+def run_several(cells: "list[Cell]", suites: "Suites", as_json: bool) -> int:
+    """Run the suites one after the other and print the results of each; the exit code is the worst."""
     from halbench.cli.results_table import json_object, report
     from halbench.errors import BAD_INPUT_OR_INCOMPLETE, OK
+    from halbench.running.ranks import init_ranks
+    from halbench.running.several import run_cell, run_each
     from halbench.terminal.lines import show_json
     from halbench.terminal.progress import say
 
-    evaluations = [outcome.evaluation for outcome in outcomes if outcome.evaluation]
+    suites.check(cells)
+    is_main, code = init_ranks().is_main, OK
+    objects: list[dict[str, object]] = []
+    ends = []
+    for outcome in run_each(cells, suites, run_cell):
+        suite, folder = outcome.cell.suite, outcome.cell.folder.path
+        if outcome.problem:
+            objects.append({"suite": suite, "error": outcome.problem})
+            ends.append(f"FAILED: {suite}: {outcome.problem}")
+            code = BAD_INPUT_OR_INCOMPLETE
+        elif outcome.result:
+            evaluation, _ = outcome.result
+            objects.append(json_object(evaluation))
+            code = max(code, report(evaluation, None if as_json else False))
+            ends.append(f"run folder: {folder}")
+    if not is_main:
+        return OK
     if as_json:
-        show_json([json_object(evaluation) for evaluation in evaluations])
-    codes = [report(evaluation, None if as_json else False) for evaluation in evaluations]
-    for outcome in outcomes:
-        say(f"FAILED: {outcome.suite}: {outcome.problem}" if outcome.problem else f"run folder: {outcome.folder.path}")
-    failed = any(outcome.problem for outcome in outcomes)
-    return max([*codes, BAD_INPUT_OR_INCOMPLETE if failed else OK])
+        show_json(objects)
+    for line in ends:
+        say(line)
+    return code

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from halbench.errors import InputError
+from halbench.errors import FolderInUse, InputError
 from halbench.files.writing import is_partial
 
 LOCK = ".lock"
@@ -44,7 +44,7 @@ def lock_folder(folder: Path, record: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout as error:
-        raise InputError(
+        raise FolderInUse(
             f"{folder}: another halbench is writing to this folder; wait for it or choose another --out"
         ) from error
     except (OSError, NotImplementedError) as error:

@@ -1,6 +1,8 @@
 """Opening the backend of a plan, and checking what it gives: mistakes in a user's own backend name its file and line."""
 
+import gc
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -39,7 +41,7 @@ class OneModel:
 
     def __init__(self, plan: Plan, options: BackendOptions) -> None:
         self.plan, self.options = plan, options
-        self.problem: InputError | None = None
+        self.problem: Exception | None = None
 
     @cached_property
     def backend(self) -> Backend:
@@ -47,9 +49,17 @@ class OneModel:
             raise self.problem
         try:
             return open_backend(self.plan, self.options)
-        except InputError as error:
+        except Exception as error:
             self.problem = error
             raise
+
+    def close(self) -> None:
+        """Let the model go, and with it the memory of its device."""
+        vars(self).pop("backend", None)
+        gc.collect()
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def model_identity(backend: Backend) -> dict[str, str]:

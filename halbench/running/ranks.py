@@ -7,16 +7,20 @@ those that a killed run left. Answers do not depend on the number of ranks, and 
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
+from halbench.errors import InputError
 from halbench.folders.run import RunFolder
 from halbench.running.generation import latest
 from halbench.types import Item, Response
 
 PARTS = "responses.rank-*.jsonl"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,46 @@ class Ranks:
     def is_main(self) -> bool:
         return self.rank == 0
 
-    def wait(self) -> None:
-        """Wait until all ranks have come here."""
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Wait at the end until all ranks are there. What one of them could not do is raised on all, so that they stay
+        together in what follows."""
+        problem: Exception | None = None
+        try:
+            yield
+        except Exception as error:
+            problem = error
         if self.world > 1:
             import torch.distributed as distributed
 
-            distributed.barrier()
+            found: list[str | None] = [None] * self.world
+            distributed.all_gather_object(found, None if problem is None else str(problem) or type(problem).__name__)
+            if problem is None and (failed := [rank for rank, text in enumerate(found) if text is not None]):
+                problem = InputError(f"process {failed[0]} of {self.world}: {found[failed[0]]}")
+        if problem is not None:
+            raise problem
+
+    @contextmanager
+    def locked(self, folder: RunFolder) -> Iterator[None]:
+        """The lock of a run folder, which the first rank holds for all."""
+        with ExitStack() as held:
+            with self.together():
+                if self.is_main:
+                    held.enter_context(folder.lock())
+            yield
+
+    def of_main(self, ask: Callable[[], T]) -> T:
+        """The first rank's answer, on all ranks: what each of them sees may have changed meanwhile."""
+        found: list[T] = []
+        with self.together():
+            if self.is_main:
+                found.append(ask())
+        if self.world > 1:
+            import torch.distributed as distributed
+
+            found = found or [None]  # type: ignore[list-item]
+            distributed.broadcast_object_list(found, src=0)
+        return found[0]
 
 
 def init_ranks() -> Ranks:

@@ -4,12 +4,11 @@
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 from halbench.data.datasets import Data
-from halbench.errors import InputError
+from halbench.errors import InputError, MissingData
 from halbench.evaluation.choice import NOTHING_ALLOWED, SUITES, Acceptance, SuiteChoice
 from halbench.evaluation.evaluate import (
     Evaluation,
@@ -58,12 +57,19 @@ class Generated:
     settings: Mapping[str, Any]
 
 
-def generate_run(plan: Plan, choice: SuiteChoice, backend: BackendOptions) -> Generated | None:
-    """Let the model answer all items without an answer in the run folder. None on all but the first of several ranks."""
-    opened = open_plan(plan, choice)
-    folder, ranks = RunFolder(plan.out or default_folder(plan.model, opened.suite)), init_ranks()
-    with folder.lock() if ranks.is_main else nullcontext():
-        return _generate(plan, opened, OneModel(plan, backend), folder, ranks)
+def generate_run(
+    plan: Plan,
+    choice: SuiteChoice,
+    backend: BackendOptions,
+    model: OneModel | None = None,
+    opened: SuiteTask | None = None,
+) -> Generated | None:
+    """Let the model answer all items without an answer in the run folder. None on all but the first of several ranks. model,
+    opened: those of the plan, if several runs share them."""
+    opened = opened or open_plan(plan, choice)
+    folder, ranks = run_folder(plan, opened.suite), init_ranks()
+    with ranks.locked(folder):
+        return _generate(plan, opened, model or OneModel(plan, backend), folder, ranks)
 
 
 def run(
@@ -73,16 +79,15 @@ def run(
     judging: Judging,
     acceptance: Acceptance = NOTHING_ALLOWED,
     model: OneModel | None = None,
+    opened: SuiteTask | None = None,
 ) -> tuple[Evaluation, RunFolder] | None:
-    """Generate, judge and score. None on all but the first of several ranks, which only generate. model: the plan's, if
-    several suites share it."""
-    opened = open_plan(plan, choice)
+    """Generate, judge and score. None on all but the first of several ranks, which only generate. model, opened: those of
+    the plan, if several runs share them."""
+    opened = opened or open_plan(plan, choice)
+    check_plan(plan, opened, judging)
     suite, task = opened.suite, opened.task
-    check_judging(suite, opened.options, task, judging)
-    folder, ranks = RunFolder(plan.out or default_folder(plan.model, suite)), init_ranks()
-    if judging.judge and not folder.judgements_path.is_file():
-        open_server(judging.judge)  # so that a missing key shows before hours of generation, not after
-    with folder.lock() if ranks.is_main else nullcontext():
+    folder, ranks = run_folder(plan, suite), init_ranks()
+    with ranks.locked(folder):
         generated = _generate(plan, opened, model or OneModel(plan, backend), folder, ranks)
         if generated is None:
             return None
@@ -111,7 +116,7 @@ def describe_run(plan: Plan, choice: SuiteChoice, judging: Judging) -> str:
     opened = open_plan(plan, choice)
     task = opened.task
     check_judging(opened.suite, opened.options, task, judging)
-    folder = RunFolder(plan.out or default_folder(plan.model, opened.suite))
+    folder = run_folder(plan, opened.suite)
     rows = latest(folder.read(Response, folder.responses_path))
     done = {id: row for id, row in rows.items() if row.state != "error"}
     text = f"{sum(item.id not in done for item in task.items):,} of {len(task.items):,} answers to generate"
@@ -124,8 +129,21 @@ def describe_run(plan: Plan, choice: SuiteChoice, judging: Judging) -> str:
     return f"{text}; {describe_requests(task, responses, judging.judge, judging.prompt, folder)}"
 
 
+def run_folder(plan: Plan, suite: Suite) -> RunFolder:
+    """Where a plan's run is written."""
+    return RunFolder(plan.out or default_folder(plan.model, suite))
+
+
+def check_plan(plan: Plan, opened: SuiteTask, judging: Judging) -> None:
+    """Raise InputError for generation settings or a judge that would fail after hours of generation."""
+    planned_decoding(plan, opened.suite)
+    check_judging(opened.suite, opened.options, opened.task, judging)
+    if judging.judge and not run_folder(plan, opened.suite).judgements_path.is_file():
+        open_server(judging.judge)
+
+
 def open_plan(plan: Plan, choice: SuiteChoice) -> SuiteTask:
-    """The suite that a plan runs. Raises InputError if none of its images exists."""
+    """The suite that a plan runs. Raises MissingData if none of its images exists."""
     if choice.suite is None:
         raise InputError(f"--suite is needed: {SUITES}")
     suite, data = load_suite(choice.suite), choice.open()
@@ -133,7 +151,7 @@ def open_plan(plan: Plan, choice: SuiteChoice) -> SuiteTask:
     task = open_task(suite, data, options, None, plan.limit)
     images = dict.fromkeys(path for item in task.items for path in item.images)
     if plan.backend != "replay" and images and not any(path.is_file() for path in images):
-        raise InputError(
+        raise MissingData(
             f"none of the {len(images)} images of {suite.name} exists (the first is {next(iter(images))}). "
             f"Name their folder with --images DIR, or see: halbench data status {suite.name}"
         )
@@ -142,19 +160,19 @@ def open_plan(plan: Plan, choice: SuiteChoice) -> SuiteTask:
 
 def _generate(plan: Plan, opened: SuiteTask, model: OneModel, folder: RunFolder, ranks: Ranks) -> Generated | None:
     suite, task = opened.suite, opened.task
-    decoding, backend = planned_decoding(plan, suite), model.backend
-    identity = {**model_identity(backend), "seed": str(model.options.seed)}
-    settings = run_settings(suite, opened.options, task, identity, decoding, plan.limit)
-    if ranks.is_main:
-        check_rows(folder)
-        folder.begin(settings)
-        merge_rank_files(folder)
+    with ranks.together():
+        decoding, backend = planned_decoding(plan, suite), model.backend
+        identity = {**model_identity(backend), "seed": str(model.options.seed)}
+        settings = run_settings(suite, opened.options, task, identity, decoding, plan.limit)
+        if ranks.is_main:
+            check_rows(folder)
+            folder.begin(settings)
+            merge_rank_files(folder)
     if ranks.world > 1:
-        ranks.wait()
         rows = latest(folder.read(Response, folder.responses_path))
         own = [item for item in shard(task.items, ranks) if item.id not in rows or rows[item.id].state == "error"]
-        generate(own, backend, decoding, part_folder(folder, ranks))
-        ranks.wait()
+        with ranks.together():
+            generate(own, backend, decoding, part_folder(folder, ranks))
         if not ranks.is_main:
             return None
         merge_rank_files(folder)

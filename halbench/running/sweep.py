@@ -1,231 +1,163 @@
-"""A sweep: models x suites x decodings, as run folders that any other command reads.
+"""A sweep: models x suites x decodings, as run folders that any other command reads; sweep_file.py describes its file.
 
-    out: runs/sweep
-    models:
-      base: scenes:base
-      tuned: {model: runs/tuned, batch_size: 16}         # any option of the backend; backend: vllm
-    suites:
-      scenes: {options: {scenes: 100}}
-      mmhal: {judge: {model: gpt-4o-2024-08-06}}
-    decodings:                                           # none: the suites' published ones
-      greedy: {}
-      beams: {num_beams: 5}
-    backend: {dtype: bfloat16}                           # for all models
-
-    OUT/MODEL/SUITE, or with decodings OUT/MODEL/DECODING/SUITE
-
-A model is loaded once for all its unfinished cells, and not at all if there are none. A cell that fails is named at the end and
-does not stop the others.
+A model is loaded once for all its unfinished cells, and not at all if there are none. Several models run in a process each: the
+memory of one is free for the next, and one that dies takes no other with it. Why a cell failed stands beside its run folder, in
+SUITE.failed, until it is run again.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
-from functools import partial
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any, Literal
 
-from halbench.errors import InputError, did_you_mean
-from halbench.evaluation.choice import Acceptance, SuiteChoice
+from halbench.errors import BAD_INPUT_OR_INCOMPLETE, OK, InputError
+from halbench.evaluation.coverage import Coverage
 from halbench.evaluation.evaluate import Evaluation, run_settings
-from halbench.files.records import as_json
-from halbench.files.yaml_files import read_yaml
+from halbench.evaluation.signature import signature_fields
+from halbench.files.records import as_json, differing_fields, from_row, write_text
 from halbench.folders.run import RunFolder
-from halbench.judging.judgements import check_judging
-from halbench.judging.options import JudgeOptions, Judging, judge_options
-from halbench.reasoning import Reasoning
+from halbench.running.generation import latest
 from halbench.running.opening import OneModel
-from halbench.running.plan import Plan
-from halbench.running.run import open_plan, planned_decoding, run
-from halbench.running.several import Outcome, attempted
-from halbench.settings import Rule, rules
-from halbench.types import BackendOptions, Response
+from halbench.running.processes import run_to_end
+from halbench.running.ranks import init_ranks
+from halbench.running.run import SuiteTask, planned_decoding
+from halbench.running.several import Cell, Outcome, Suites, run_cell, run_each
+from halbench.types import Response
 
-FIELDS = ("out", "models", "suites", "decodings", "backend")
-MODEL_RULES = rules(BackendOptions) | {"model": Rule(str), "backend": Rule(str)}
-SUITE_FIELDS = ("options", "limit", "judge", "judgements", "judge_prompt", "allow", "data", "images")
-REASONING = {field.name for field in fields(Reasoning)}
-State = Literal["done", "incomplete", "partial", "to do", "other settings"]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One model on one suite under one decoding. out: folder of the sweep. model: its name in the sweep."""
-
-    out: Path
-    model: str
-    suite: str
-    plan: Plan
-    choice: SuiteChoice
-    options: BackendOptions
-    judging: Judging
-    acceptance: Acceptance
-
-    @property
-    def folder(self) -> RunFolder:
-        return RunFolder(self.plan.out or Path())
-
-    @property
-    def name(self) -> str:
-        """Its place among the sweep's folders."""
-        return str(self.folder.path)
+State = Literal["done", "incomplete", "changed", "failed", "partial", "to do"]
+MODELS_WITH_FILES = ("hf", "vllm")
+"""Backends whose model is found as `hf` finds it."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a cell has come. answered: items with an answer, of `items`."""
+    """How far a cell has come. answered: items with an answer, of `items`; None if the suite's data are missing. problem: why
+    it is incomplete, changed or failed. changed: it was made or scored otherwise than it would be now; run again it is scored
+    anew, or refused if its answers do not fit. final: running it again would change nothing."""
 
     state: State
-    answered: int
-    items: int
+    answered: int = 0
+    items: int | None = None
+    problem: str = ""
+    final: bool = False
 
 
-def read_sweep(path: Path) -> list[Cell]:
-    """The cells of a sweep, model by model. Raises InputError, with the field, for what is unknown or of a wrong type."""
-    values = mapping(str(path), read_yaml(path))
-    known_only(str(path), values, FIELDS)
-    for name in ("models", "suites"):
-        if not values.get(name):
-            raise InputError(f"{path}: '{name}' is needed: 'name: ...' lines")
-    out = Path(Rule(str)(f"{path}: out", values.get("out", f"runs/{path.stem}")))
-    common = checked(f"{path}: backend", mapping(f"{path}: backend", values.get("backend")), MODEL_RULES)
-    decodings = mapping(f"{path}: decodings", values.get("decodings")) or {"": {}}
-    cells = []
-    for model, given in mapping(f"{path}: models", values["models"]).items():
-        where = f"{path}: models: {model}"
-        own = {"model": given} if isinstance(given, str) else mapping(where, given)
-        settings = {**common, **checked(where, own, MODEL_RULES)}
-        if "model" not in settings:
-            raise InputError(f"{where}: 'model' is needed: a checkpoint folder, adapter folder or hub name")
-        plan = Plan(settings.pop("model"), settings.pop("backend", "hf"))
-        for decoding, arguments in decodings.items():
-            generation = mapping(f"{path}: decodings: {decoding}", arguments)
-            thoughts = {name: generation[name] for name in REASONING & generation.keys()}
-            reasoning = Reasoning(**checked(f"{path}: decodings: {decoding}", thoughts, rules(Reasoning)))
-            for suite, asked in mapping(f"{path}: suites", values["suites"]).items():
-                where = f"{path}: suites: {suite}"
-                one = mapping(where, asked)
-                known_only(where, one, SUITE_FIELDS)
-                planned = replace(
-                    plan,
-                    gen_kwargs={name: value for name, value in generation.items() if name not in REASONING},
-                    limit=rules(Plan)["limit"](f"{where}: limit", one.get("limit")),
-                    out=out / str(model) / str(decoding) / Path(str(suite)).stem,
-                    name=", ".join(filter(None, [str(model), str(decoding)])),
-                    reasoning=reasoning,
-                )
-                cells.append(
-                    Cell(
-                        out,
-                        str(model),
-                        str(suite),
-                        planned,
-                        suite_choice(where, str(suite), one),
-                        BackendOptions(**settings),
-                        judging(where, one),
-                        Acceptance(rules(Acceptance)["allow"](f"{where}: allow", one.get("allow", []))),
-                    )
-                )
-    return cells
-
-
-def suite_choice(where: str, suite: str, values: Mapping[str, Any]) -> SuiteChoice:
-    """The suite of a cell with its options and folders."""
-    data, images = (Rule(Path | None)(f"{where}: {name}", values.get(name)) for name in ("data", "images"))
-    options = mapping(f"{where}: options", values.get("options"))
-    return SuiteChoice(data, images, suite, tuple(f"{name}={value}" for name, value in options.items()))
-
-
-def judging(where: str, values: Mapping[str, Any]) -> Judging:
-    """Where a suite's verdicts come from. judge: a model's name, or fields of JudgeOptions."""
-    given = values.get("judge") or {}
-    judge = {"model": given} if isinstance(given, str) else mapping(f"{where}: judge", given)
-    files = [Rule(Path | None)(f"{where}: {name}", values.get(name)) for name in ("judgements", "judge_prompt")]
-    return Judging(judge_options(checked(f"{where}: judge", judge, rules(JudgeOptions))), *files)
-
-
-def check_cells(cells: list[Cell]) -> None:
-    """Raise InputError for a suite, option, folder of images or judge that is wrong; each is tried once."""
-    seen = set()
-    for cell in cells:
-        key = (cell.suite, cell.choice, str(cell.plan.gen_kwargs))
-        if key not in seen:
-            seen.add(key)
-            opened = open_plan(cell.plan, cell.choice)
-            planned_decoding(cell.plan, opened.suite)
-            check_judging(opened.suite, opened.options, opened.task, cell.judging)
-
-
-def progress_of(cell: Cell) -> Progress:
+def progress_of(cell: Cell, suites: Suites) -> Progress:
     """How far a cell has come, by its folder; the model is not opened."""
-    opened = open_plan(cell.plan, cell.choice)
+    failed = cell.failure.read_text("utf-8").strip() if cell.failure.is_file() else ""
+    try:
+        found = recorded_progress(cell, suites.of(cell))
+    except InputError as error:
+        return Progress("failed", problem=str(error))
+    if failed and found.state != "done":
+        return Progress("failed", found.answered, found.items, failed)
+    return found
+
+
+def recorded_progress(cell: Cell, opened: SuiteTask) -> Progress:
+    """The same, without regard to earlier failures."""
     items, folder = len(opened.task.items), cell.folder
     if not folder.manifest_path.is_file():
         return Progress("to do", 0, items)
-    answers = {row.item: row for row in folder.read(Response, folder.responses_path)}
-    answered = sum(row.state != "error" for row in answers.values())
+    rows = [row for part in folder.path.glob("responses*.jsonl") for row in folder.read(Response, part)]
+    answered = sum(row.state != "error" for row in latest(rows).values())
     manifest = folder.manifest()
-    decoding = planned_decoding(cell.plan, opened.suite)
-    planned = as_json(run_settings(opened.suite, opened.options, opened.task, {}, decoding, cell.plan.limit))
-    recorded = folder.manifest_row()["settings"]
-    if answers and ({**recorded, "model": {}} != planned or changed(cell, manifest.settings.model)):
-        return Progress("other settings", answered, items)
-    if manifest.status not in ("complete", "incomplete") or answered < items:
+    if manifest.status not in ("complete", "incomplete"):
         return Progress("partial" if answered else "to do", answered, items)
-    return Progress("done" if manifest.status == "complete" else "incomplete", answered, items)
+    if difference := outdated(cell, opened):
+        return Progress("changed", answered, items, f"was made or scored otherwise: {difference}")
+    if manifest.status == "complete":
+        return Progress("done", answered, items, final=True)
+    coverage = from_row(Coverage, manifest.coverage, f"{folder.manifest_path}: coverage")
+    judge = cell.judging.judge or cell.judging.stored
+    left = coverage.missing or coverage.errors or (coverage.unscored and judge)
+    return Progress("incomplete", answered, items, coverage.complaint(), final=not left)
 
 
-def changed(cell: Cell, recorded: Mapping[str, Any]) -> bool:
-    """Whether the checkpoint of a cell is another one than the recorded; only asked where its files are at hand."""
-    if "fingerprint" not in recorded or cell.plan.backend not in ("hf", "vllm"):
-        return False
+def outdated(cell: Cell, opened: SuiteTask) -> str:
+    """What differs between a scored run folder and the cell as it is now: its settings, its scorer or its model."""
+    suite, task, plan = opened.suite, opened.task, cell.plan
+    manifest, decoding = cell.folder.manifest(), planned_decoding(plan, suite)
+    recorded = manifest.settings.model
+    planned = as_json(run_settings(suite, opened.options, task, recorded, decoding, plan.limit))
+    fields = {**signature_fields(suite, task, decoding, {}), "allowed": ",".join(sorted(set(cell.acceptance.allow)))}
+    if cell.judging.judge:
+        fields["judge"] = cell.judging.judge.model
+    model = model_now(cell, recorded)
+    differences = [
+        *differing_fields(cell.folder.manifest_row()["settings"], planned),
+        *differing_fields({name: manifest.signature_fields.get(name, "") for name in fields}, as_json(fields)),
+        *differing_fields({name: recorded.get(name) for name in model}, model),
+    ]
+    return "; ".join(dict.fromkeys(differences))
+
+
+def model_now(cell: Cell, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """What can be said of a cell's model without opening it, in the words of a manifest; nothing of its files where they are
+    not at hand any more."""
+    options = cell.options
+    known: dict[str, Any] = {"seed": str(options.seed)}
+    if cell.plan.backend not in MODELS_WITH_FILES:
+        return known
     from halbench.models.checkpoints import find_checkpoint  # imports torch
+    from halbench.models.names import template_identity
 
-    found = find_checkpoint(cell.plan.model, cell.options.base).identity()
-    return any(recorded.get(name) != found.get(name) for name in ("fingerprint", "adapter"))
-
-
-def run_cells(cells: list[Cell]) -> Iterator[tuple[Cell, Outcome | None]]:
-    """Each cell with its outcome; None for one that was finished before."""
-    models: dict[str, OneModel] = {}
-    for cell in cells:
-        if cell.model not in models:
-            models = {cell.model: OneModel(cell.plan, cell.options)}  # the one before is let go
-        outcome = attempted(cell.plan, cell.choice, partial(run_unfinished, cell, models[cell.model]))
-        yield cell, None if outcome.evaluation is None and outcome.problem is None else outcome
+    known["template_kwargs"] = template_identity(options.template_kwargs).get("template_kwargs")
+    if options.dtype != "auto":
+        known["dtype"] = options.dtype
+    with suppress(InputError):
+        identity = find_checkpoint(cell.plan.model, options.base).identity()
+        known |= {name: identity.get(name) for name in ("fingerprint", "adapter")}
+    return known
 
 
-def run_unfinished(cell: Cell, model: OneModel) -> tuple[Evaluation, RunFolder] | None:
-    """What `run` returns; None for a finished cell."""
-    if finished(cell):
-        return None
-    return run(cell.plan, cell.choice, cell.options, cell.judging, cell.acceptance, model)
+def run_cells(cells: Sequence[Cell], suites: Suites) -> Iterator[Outcome[tuple[Evaluation, RunFolder]]]:
+    """The outcome of each cell, in this process. One without result and problem was finished before."""
+    ranks = init_ranks()
+
+    def run_unfinished(cell: Cell, opened: SuiteTask, model: OneModel) -> tuple[Evaluation, RunFolder] | None:
+        if ranks.of_main(lambda: recorded_progress(cell, opened).final):
+            return None
+        return run_cell(cell, opened, model)
+
+    for outcome in run_each(cells, suites, run_unfinished):
+        if ranks.is_main and not outcome.in_use:
+            record_failure(outcome.cell, outcome.problem)
+        yield outcome
 
 
-def finished(cell: Cell) -> bool:
-    """Whether nothing is left to do: all items are answered and judged."""
-    found = progress_of(cell)
-    if found.state != "incomplete":
-        return found.state == "done"
-    coverage = cell.folder.manifest().coverage or {}
-    return not any(coverage.get(name) for name in ("errors", "missing", "unscored"))
+def record_failure(cell: Cell, problem: str | None) -> None:
+    """Write down why a cell failed, or that it did not."""
+    if problem is None:
+        cell.failure.unlink(missing_ok=True)
+    else:
+        write_text(cell.failure, f"{problem}\n")
 
 
-def mapping(where: str, value: Any) -> dict[str, Any]:
-    """'name: value' lines; {} for nothing."""
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InputError(f"{where}: expected 'name: value' lines, found {value!r}")
-    return value
-
-
-def known_only(where: str, values: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for name in values:
-        if name not in known:
-            raise InputError(f"{where}: unknown field '{name}'{did_you_mean(str(name), known)}")
-
-
-def checked(where: str, values: Mapping[str, Any], known: Mapping[str, Rule]) -> dict[str, Any]:
-    """The values, each of the type of its field."""
-    known_only(where, values, tuple(known))
-    return {name: known[name](f"{where}: {name}", value) for name, value in values.items()}
+def run_models(file: Path, cells: Sequence[Cell], suites: Suites) -> None:
+    """Run the unfinished cells of several models, each model in a process of its own."""
+    for model in dict.fromkeys(cell.model for cell in cells):
+        own = [cell for cell in cells if cell.model == model]
+        if all(progress_of(cell, suites).final for cell in own):
+            continue
+        command = [
+            sys.executable,
+            "-m",
+            "halbench",
+            "sweep",
+            str(file),
+            "--only",
+            model,
+            "--json",
+        ]  # the table comes last
+        code = run_to_end(command, stdout=DEVNULL)
+        if code in (OK, BAD_INPUT_OR_INCOMPLETE):
+            continue
+        how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        for cell in own:
+            if progress_of(cell, suites).state in ("partial", "to do"):
+                record_failure(cell, f"the process of this model was {how}")

@@ -12,12 +12,13 @@ Several may be open at once. Of several processes started by torchrun, only the 
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from halbench.terminal.lines import one_line
+from halbench.terminal.lines import one_line, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -70,6 +71,12 @@ def say(line: object) -> None:
         shared.display.console.print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
     else:
         print(line, file=sys.stderr, flush=True)
+
+
+def say_trace() -> None:
+    """Print the trace of the exception at hand on stderr, indented: a line of its message cannot pass for one of ours."""
+    for line in traceback.format_exc().splitlines():
+        sys.stderr.write(f"  {visible(line)}\n")
 
 
 class Silent:
