@@ -55,6 +55,15 @@ def test_the_contracts_name_every_package():
     assert contracts["importlinter"]["root_packages"].split() == list(PACKAGES)
 
 
+def test_all_constraints_pin_the_same_text_tools():
+    """Their versions change scores, and scores of all backends are compared."""
+    pins = [
+        set(re.findall(r"^(?:nltk|textblob)==\S+", path.read_text(), re.M)) for path in ROOT.glob("constraints*.txt")
+    ]
+    assert len(pins) == 2
+    assert all(len(found) == 2 and found == pins[0] for found in pins)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_in_the_docs_lead_somewhere(page):
     targets = re.findall(r"\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)", page.read_text())

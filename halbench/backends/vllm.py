@@ -2,14 +2,16 @@
 
     halbench run --backend vllm --model llava-hf/llava-1.5-7b-hf --suite amber
     halbench run --backend vllm --model ./adapter --suite amber --model-args tensor_parallel_size=4,max_model_len=4096
+    torchrun --nproc-per-node 8 -m halbench run --backend vllm --model llava-hf/llava-1.5-7b-hf --suite amber
 
 Takes what `hf` takes (checkpoint folders, hub names, LoRA adapter folders) and sends the same prompts: the same chat
 template, tokenised here by the checkpoint's own tokenizer, and the same RGB pixels. `--model-args` are arguments of vLLM's own
 `LLM(...)`. Conventions:
 
-- Requests form a rolling window: one that is answered makes room for the next, and no short answer waits for a long one.
+- Requests are a rolling window: up to `--batch-size` are with the engine, and one that finishes makes room for the next, so a
+  long answer holds up no other. Rows come in the order in which answers finish.
 - Prefix caching is on, and items on one image follow each other, so an image is encoded once for all its questions.
-- Under torchrun each process starts an engine of its own on its own GPU, or tensor_parallel_size GPUs, and answers its share.
+- Under `torchrun` each process starts an engine of its own, on GPUs of its own (see own_gpus).
 - Decoding is the suite's alone: only the end tokens are taken from the checkpoint's generation_config. Sampling is seeded
   for each item from (seed, item id). Beam search is left to `hf`.
 - A LoRA adapter is applied by vLLM, which knows only the language model's part of one; any other adapter is refused.
@@ -20,10 +22,11 @@ Written against vLLM 0.33 and tested against that interface, not on a GPU.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import count
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +39,8 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from vllm.exceptions import VLLMClientError, VLLMError
 from vllm.lora.request import LoRARequest
-from vllm.sampling_params import RequestOutputKind
 
+from halbench.backends._own_gpus import own_gpus
 from halbench.errors import InputError, did_you_mean, first_sentence
 from halbench.files.records import content_hash, read_json
 from halbench.models.chat_templates import (
@@ -64,20 +67,8 @@ OURS = {  # argument of LLM(...) -> the option of halbench that sets it
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # vllm/config/lora.py
 NOT_LANGUAGE = ("vision", "visual", "projector", "connector", "merger")
 """Parts of the names of weights outside the language model."""
-WINDOW = 256  # requests in the engine at once: as many as it runs by default; a kill loses at most these
-PREPARED = 16  # items whose images are opened at once, ahead of the engine
-TORCHRUN = (
-    "RANK",
-    "LOCAL_RANK",
-    "WORLD_SIZE",
-    "LOCAL_WORLD_SIZE",
-    "GROUP_RANK",
-    "ROLE_RANK",
-    "MASTER_ADDR",
-    "MASTER_PORT",
-)
-"""What torchrun sets, and an engine would take for its own processes; with what starts with TORCHELASTIC."""
-Prompt = Mapping[str, Any]
+WINDOW = 256  # requests at once: as many as vLLM runs by default on an A100 (H100: 1,024); a kill loses at most these
+READ_AHEAD = 32  # items whose images are opened while the engine works
 UNLIMITED = 999  # vLLM's own default number of images per prompt
 
 # What Decoding.extra may hold: arguments of SamplingParams that shape the text of one answer.
@@ -85,6 +76,15 @@ SAMPLING_ARGUMENTS = (
     *("allowed_token_ids", "bad_words", "frequency_penalty", "ignore_eos", "logit_bias", "min_p", "min_tokens"),
     *("presence_penalty", "repetition_penalty", "stop", "stop_token_ids", "top_k"),
 )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Prompts for the items that can be asked, and error rows for the others."""
+
+    items: Sequence[Item]
+    prompts: Sequence[Mapping[str, Any]]
+    errors: Sequence[Response]
 
 
 def open_backend(model: str, options: BackendOptions) -> Backend:
@@ -98,8 +98,7 @@ def open_backend(model: str, options: BackendOptions) -> Backend:
     lora = lora_arguments(source.adapter, options.model_args) if source.adapter else {}
     processor = load_processor(source.base, options.trust_remote_code)
     template = chat_template(processor, source.base, options.template_kwargs)
-    use_own_gpus(options.model_args)
-    with without_torchrun():
+    with own_gpus(gpus_per_engine(options.model_args)):
         engine = start_engine(source.base, options, lora)
     identity = {
         "backend": "vllm",
@@ -118,33 +117,14 @@ def open_backend(model: str, options: BackendOptions) -> Backend:
     return VllmBackend(engine, processor, template, adapter, identity, options, images_per_prompt)
 
 
-def use_own_gpus(model_args: Mapping[str, Any]) -> None:
-    """Under torchrun, leave this process the GPUs of its own rank; CUDA must not have started. Raises InputError if there are
-    too few for all ranks of this machine."""
-    ranks, rank = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return
-    each = int(model_args.get("tensor_parallel_size", 1)) * int(model_args.get("pipeline_parallel_size", 1))
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    visible = named.split(",") if named else [str(number) for number in range(torch.cuda.device_count())]
-    if ranks * each > len(visible):
+def gpus_per_engine(model_args: Mapping[str, Any]) -> int:
+    """The number of GPUs that one engine uses."""
+    sizes = [model_args.get(f"{kind}_parallel_size", 1) for kind in ("tensor", "pipeline")]
+    if not all(type(size) is int and size > 0 for size in sizes):
         raise InputError(
-            f"{ranks} processes with {each} GPU{'s' if each > 1 else ''} each need {ranks * each} GPUs, found {len(visible)}; "
-            "start fewer with --nproc-per-node, or lower --model-args tensor_parallel_size"
+            f"--model-args: tensor_parallel_size and pipeline_parallel_size are whole numbers from 1; found {sizes}"
         )
-    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(visible[rank * each : (rank + 1) * each])
-
-
-@contextmanager
-def without_torchrun() -> Iterator[None]:
-    """The environment without torchrun's variables, which are put back afterwards."""
-    ours = {
-        name: os.environ.pop(name) for name in list(os.environ) if name in TORCHRUN or name.startswith("TORCHELASTIC")
-    }
-    try:
-        yield
-    finally:
-        os.environ.update(ours)
+    return math.prod(sizes)
 
 
 def image_limit(limits: Any) -> int:
@@ -250,66 +230,33 @@ class VllmBackend:
         self.identity_fields = identity
         self.seed = options.seed
         self.window = WINDOW if options.batch_size == "auto" else options.batch_size
-        self.numbers = count()
         self.images_per_prompt = images_per_prompt
         self.failures = FailureStreak()
+        self.decoding = Decoding(max_new_tokens=1)  # of the present run
 
     def identity(self) -> dict[str, str]:
         return dict(self.identity_fields)
 
     def generate(self, items: Sequence[Item], decoding: Decoding) -> Iterator[Response]:
-        """One response per item as it comes, with `window` requests in the engine; images are opened ahead of it."""
-        arguments = sampling_arguments(decoding)
+        """One response per item, as answers finish; items are prepared ahead of the engine."""
+        self.decoding, arguments = decoding, sampling_arguments(decoding)
         check_image_counts(self.processor, self.template, items)
         self.check_limit(items)
-        prompts, running = self.prompts(items), dict[str, Item]()
-        more = True
+        asked: dict[str, Item] = {}  # request -> item
+        batches = (items[start : start + READ_AHEAD] for start in range(0, len(items), READ_AHEAD))
         try:
-            while more or running:
-                while more and len(running) < self.window:
-                    match next(prompts, None):
-                        case None:
-                            more = False
-                        case Response() as error:
-                            yield error
-                        case item, prompt:
-                            failed = self.add(item, prompt, arguments, running)
-                            yield from [] if failed is None else [failed]
-                for output in self.step() if running else ():
-                    if output.finished and output.request_id in running:
-                        self.failures.end()
-                        yield self.response(running.pop(output.request_id), output, decoding)
+            for _, prepared in prepared_ahead(batches, self.prepare):
+                batch = prepared()
+                yield from batch.errors
+                for item, prompt in zip(batch.items, batch.prompts, strict=True):
+                    while len(asked) >= self.window:
+                        yield from self.step(asked)
+                    yield from self.ask(item, prompt, arguments, asked)
+            while asked:
+                yield from self.step(asked)
         finally:
-            if running:
-                self.engine.llm_engine.abort_request(list(running))
-
-    def prompts(self, items: Sequence[Item]) -> Iterator[tuple[Item, Prompt] | Response]:
-        """Each item with its prompt, or the error row of one that cannot be asked."""
-        parts = (items[start : start + PREPARED] for start in range(0, len(items), PREPARED))
-        for _, prepared in prepared_ahead(parts, self.prepare):
-            yield from prepared()
-
-    def add(
-        self, item: Item, prompt: Prompt, arguments: Mapping[str, Any], running: dict[str, Item]
-    ) -> Response | None:
-        """Hand a request to the engine; the error row of one that it refuses."""
-        name = f"halbench-{next(self.numbers)}"
-        try:
-            self.engine.llm_engine.add_request(name, prompt, self.sampling(item, arguments), lora_request=self.adapter)
-        except (*MODEL_ERRORS, VLLMClientError) as error:
-            return self.failures.error_row(item, f"{type(error).__name__}: {first_sentence(error)}")
-        except VLLMError as error:
-            raise stopped(error) from error
-        running[name] = item
-        return None
-
-    def step(self) -> Sequence[Any]:
-        """What the engine has finished in one step."""
-        try:
-            outputs: Sequence[Any] = self.engine.llm_engine.step()
-        except (*MODEL_ERRORS, VLLMError) as error:
-            raise stopped(error) from error
-        return outputs
+            with suppress(*MODEL_ERRORS, VLLMError):  # an engine that has died has no requests left
+                self.engine.llm_engine.abort_request(list(asked))
 
     def check_limit(self, items: Sequence[Item]) -> None:
         """Raise InputError if an item shows more images than the engine was started for."""
@@ -320,12 +267,14 @@ class VllmBackend:
                 f'prompt; add --model-args limit_mm_per_prompt={{"image":{len(item.images)}}}'
             )
 
-    def prepare(self, items: Sequence[Item]) -> list[tuple[Item, Prompt] | Response]:
+    def prepare(self, items: Sequence[Item]) -> Batch:
         """Open the images, fill in the template and tokenise."""
         questions = open_questions(items, image_tokens(self.processor))
-        asked = zip(questions.items, questions.images, strict=True)
-        prompts = [(item, {"prompt_token_ids": self.tokens(item), **image_data(images)}) for item, images in asked]
-        return [*questions.errors, *prompts]
+        prompts = [
+            {"prompt_token_ids": self.tokens(item), **image_data(images)}
+            for item, images in zip(questions.items, questions.images, strict=True)
+        ]
+        return Batch(questions.items, prompts, questions.errors)
 
     def tokens(self, item: Item) -> list[int]:
         """The prompt's tokens, with one token for each image, which vLLM expands."""
@@ -333,21 +282,51 @@ class VllmBackend:
         special = not starts_with_bos(self.processor.tokenizer, prompt)
         return list(self.processor.tokenizer(prompt, add_special_tokens=special)["input_ids"])
 
+    def ask(
+        self, item: Item, prompt: Mapping[str, Any], arguments: Mapping[str, Any], asked: dict[str, Item]
+    ) -> Iterator[Response]:
+        """Add an item's request to the engine and to `asked`; an error row if vLLM does not accept it."""
+        try:
+            # It returns the name of the request with a random part at its end; outputs are called by the name alone.
+            (request,) = self.engine.enqueue(
+                [prompt], [self.sampling(item, arguments)], lora_request=self.adapter, use_tqdm=False
+            )
+        except (*MODEL_ERRORS, VLLMClientError) as error:
+            yield self.failures.error_row(item, f"{type(error).__name__}: {first_sentence(error)}")
+        except VLLMError as error:
+            raise stopped(error) from error
+        else:
+            self.failures.end()
+            asked[request.partition("-")[0]] = item
+
+    def step(self, asked: dict[str, Item]) -> Iterator[Response]:
+        """Let the engine work until it reports something; the rows of the requests that finished, which leave `asked`."""
+        try:
+            if not self.engine.llm_engine.has_unfinished_requests():  # it would wait for ever
+                raise RuntimeError(f"{len(asked)} requests are lost")
+            outputs = self.engine.llm_engine.step()
+        except (*MODEL_ERRORS, VLLMError) as error:
+            raise stopped(error) from error
+        for output in outputs:
+            if output.finished and output.request_id in asked:
+                yield self.response(asked.pop(output.request_id), output)
+
     def sampling(self, item: Item, arguments: Mapping[str, Any]) -> Any:
         """Sampling parameters of one item; the seed makes a sampled text the same in any order."""
-        seed = {"seed": int(content_hash([self.seed, item.id], 8), 16)} if arguments["temperature"] else {}
-        return vllm.SamplingParams(**arguments, **seed, output_kind=RequestOutputKind.FINAL_ONLY)
+        if not arguments["temperature"]:
+            return vllm.SamplingParams(**arguments)
+        return vllm.SamplingParams(**arguments, seed=int(content_hash([self.seed, item.id], 8), 16))
 
-    def response(self, item: Item, output: Any, decoding: Decoding) -> Response:
+    def response(self, item: Item, output: Any) -> Response:
         """The row of what the engine returned for an item, with the tags of thoughts, and within the budgets of both."""
-        answer, tags, tokenizer = output.outputs[0], decoding.reasoning.tags(), self.processor.tokenizer
+        answer, tags, tokenizer = output.outputs[0], self.decoding.reasoning.tags(), self.processor.tokenizer
         ids, text, finish = list(answer.token_ids), answer.text.strip(), answer.finish_reason
         if finish not in ("stop", "length"):
             error = f"generation failed: vLLM ended it with '{finish}'"
             return Response(item.id, text, len(ids), finish, "error", error)
         opened = opened_in(render(self.processor, self.template, item.prompt, len(item.images)), tags)
-        if (thoughts := decoding.reasoning.max_reasoning_tokens) is not None:
-            budget = TokenBudget(tokenizer, tags, bool(opened), thoughts, decoding.max_new_tokens)
+        if (thoughts := self.decoding.reasoning.max_reasoning_tokens) is not None:
+            budget = TokenBudget(tokenizer, tags, bool(opened), thoughts, self.decoding.max_new_tokens)
             used = next((number for number, token in enumerate(ids, 1) if budget.feed(token)), len(ids))
             if used < len(ids):
                 ids, finish = ids[:used], "length"

@@ -2,12 +2,17 @@
 with the tiny checkpoint's own greedy text.
 
     calls = install(monkeypatch)
+
+Its engine works in steps, as vLLM's does: a step gives each running request one token, and returns the requests that
+finished. A step without a request, which vLLM's engine would wait in for ever, is a failed assertion.
 """
 
+import itertools
 import os
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -36,10 +41,9 @@ class VLLMServerError(VLLMError):
     pass
 
 
-class RequestOutputKind(Enum):
-    CUMULATIVE = 0
-    DELTA = 1
-    FINAL_ONLY = 2
+class EngineDeadError(VLLMServerError):
+    def __init__(self) -> None:
+        super().__init__("EngineCore encountered an issue. See stack trace (above) for the root cause.")
 
 
 @dataclass
@@ -62,7 +66,6 @@ class SamplingParams:
     bad_words: list[str] | None = None
     allowed_token_ids: list[int] | None = None
     logit_bias: dict[int, float] | None = None
-    output_kind: RequestOutputKind = RequestOutputKind.CUMULATIVE
 
     def __post_init__(self) -> None:
         if not 0 < self.top_p <= 1:
@@ -78,120 +81,188 @@ class LoRARequest:
 
 @dataclass
 class Calls:
-    """What the stand-in got. broken: words of questions -> what the engine raises when they are added. dies_at: the step at
-    which the engine dies. most: requests at once. steps: of the engine."""
+    """The calls that the stand-in got, and what it is to do. environment: the variables with which the engine started.
+    broken: words of questions -> what vLLM raises over them when they are added. fatal: words of questions in which the
+    engine dies. lengths: words of questions -> tokens of the answer, which is then not the model's. finish: every
+    answer's finish reason."""
 
     engine: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
-    prompts: list[Any] = field(default_factory=list)
+    prompts: list[dict[str, Any]] = field(default_factory=list)
     sampling: list[SamplingParams] = field(default_factory=list)
     lora: list[Any] = field(default_factory=list)
-    broken: dict[str, Exception] = field(default_factory=dict)
-    aborted: list[str] = field(default_factory=list)
-    dies_at: int | None = None
-    finish: str | None = None
-    most: int = 0
     steps: int = 0
+    most_at_once: int = 0
+    aborted: list[str] = field(default_factory=list)
+    broken: dict[str, Exception] = field(default_factory=dict)
+    fatal: str | None = None
+    lengths: dict[str, int] = field(default_factory=dict)
+    finish: str | None = None
+
+
+@dataclass
+class Request:
+    """A request in the engine. answer: its output when it ends, known once it runs. made: tokens so far."""
+
+    name: str
+    inner_name: str
+    text: str
+    prompt: dict[str, Any]
+    sampling: SamplingParams
+    answer: Any = None
+    made: int = 0
+
+
+class Engine:
+    """vllm.LLM.llm_engine as far as the backend uses it."""
+
+    def __init__(self, calls: Calls, answer: Callable[[Request], Any]) -> None:
+        self.calls, self.answer = calls, answer
+        self.at_once = calls.engine.get("max_num_seqs", 256)
+        self.requests: dict[str, Request] = {}
+        self.dead = False
+
+    def add(self, request: Request) -> None:
+        if self.dead:
+            raise EngineDeadError
+        self.requests[request.inner_name] = request
+        self.calls.most_at_once = max(self.calls.most_at_once, len(self.requests))
+
+    def has_unfinished_requests(self) -> bool:
+        return bool(self.requests)
+
+    def step(self) -> list[Any]:
+        assert self.requests, "vLLM would wait for ever"
+        running = list(self.requests.values())[: self.at_once]
+        self.dead = self.dead or any(self.calls.fatal is not None and self.calls.fatal in row.text for row in running)
+        if self.dead:
+            raise EngineDeadError
+        self.calls.steps += 1
+        return [output for request in running if (output := self.advance(request))]
+
+    def advance(self, request: Request) -> Any:
+        """One more token of a request; its output, if that was the last."""
+        request.answer = request.answer or self.answer(request)
+        request.made += 1
+        if request.made < len(request.answer.token_ids):
+            return None
+        del self.requests[request.inner_name]
+        return SimpleNamespace(request_id=request.name, finished=True, outputs=[request.answer])
+
+    def abort_request(self, request_ids: list[str], internal: bool = False) -> None:
+        for inner_name, request in list(self.requests.items()):
+            if (inner_name if internal else request.name) in request_ids:
+                del self.requests[inner_name]
+                self.calls.aborted.append(request.name)
 
 
 class LLM:
-    """vllm.LLM as far as the backend uses it, on a CPU. It is its own llm_engine, whose step gives every request one token."""
+    """vllm.LLM as far as the backend uses it, on a CPU."""
 
-    calls: Calls
+    calls = Calls()
 
     def __init__(self, model: str, **arguments: Any) -> None:
         if unknown := set(arguments) - set(ENGINE_ARGUMENTS):
             raise TypeError(f"EngineArgs.__init__() got an unexpected keyword argument '{min(unknown)}'")
-        self.calls.engine = {"model": model, **arguments}
-        self.calls.environment = dict(os.environ)
+        self.calls.engine, self.calls.environment = {"model": model, **arguments}, dict(os.environ)
         self.model = AutoModelForImageTextToText.from_pretrained(model, dtype=torch.float32).eval()
         self.processor = AutoProcessor.from_pretrained(model)
         self.model_config = SimpleNamespace(dtype=torch.float32)
-        self.llm_engine = self
-        self.running: dict[str, tuple[Any, int]] = {}
+        self.llm_engine = Engine(self.calls, self.answer)
+        self.counter = itertools.count()
 
-    def add_request(
+    def enqueue(
         self,
-        request_id: str,
-        prompt: dict[str, Any],
-        params: SamplingParams,
-        arrival_time: float | None = None,
+        prompts: Sequence[dict[str, Any]],
+        sampling_params: Sequence[SamplingParams] | None = None,
         lora_request: LoRARequest | None = None,
-    ) -> str:
-        assert request_id not in self.running
-        assert params.output_kind is RequestOutputKind.FINAL_ONLY, "else every step returns what there is so far"
-        output = self.answer(prompt, params)
-        self.calls.prompts.append(prompt)
-        self.calls.sampling.append(params)
-        self.calls.lora.append(lora_request)
-        self.running[request_id] = output, len(output.outputs[0].token_ids)
-        self.calls.most = max(self.calls.most, len(self.running))
-        return f"{request_id}-internal"
+        *,
+        use_tqdm: bool = True,
+    ) -> list[str]:
+        assert sampling_params is not None
+        assert use_tqdm is False, "a bar for each request would stand between ours"
+        return [self.add(*pair, lora_request) for pair in zip(prompts, sampling_params, strict=True)]
 
-    def step(self) -> list[Any]:
-        assert self.running, "stepping without requests waits for ever"
-        self.calls.steps += 1
-        if self.calls.steps == self.calls.dies_at:
-            raise VLLMServerError("EngineCore encountered an issue")
-        self.running = {name: (output, left - 1) for name, (output, left) in self.running.items()}
-        done = {name: output for name, (output, left) in self.running.items() if left <= 0}
-        self.running = {name: pair for name, pair in self.running.items() if name not in done}
-        return [
-            SimpleNamespace(request_id=name, finished=True, outputs=output.outputs) for name, output in done.items()
-        ]
-
-    def abort_request(self, request_ids: list[str], internal: bool = False) -> None:
-        for name in request_ids:
-            self.running.pop(name, None)  # as the engine, which ignores what it has finished
-        self.calls.aborted += request_ids
-
-    def answer(self, prompt: dict[str, Any], sampling: SamplingParams) -> Any:
-        """Expand each image token, as vLLM does, and generate."""
+    def add(self, prompt: dict[str, Any], sampling: SamplingParams, lora_request: LoRARequest | None) -> str:
+        """Check a request as vLLM does before its engine sees it. Returns its name inside the engine."""
         assert prompt.keys() <= {"prompt_token_ids", "multi_modal_data"}
-        data = prompt.get("multi_modal_data", {})
-        images = data["image"] if isinstance(data.get("image"), list) else list(data.values())
-        ids = prompt["prompt_token_ids"]
+        images, ids = shown(prompt), prompt["prompt_token_ids"]
         assert all(image.mode == "RGB" for image in images)
         assert ids.count(tiny_checkpoints.IMAGE) == len(images)
         limit = self.calls.engine["limit_mm_per_prompt"]["image"]
         if len(images) > limit:
             raise ValueError(f"At most {limit} image(s) may be provided in one prompt.")
-        tokenizer = self.processor.tokenizer
-        text = tokenizer.decode(ids)
+        text = self.processor.tokenizer.decode(ids)
         for words, error in self.calls.broken.items():
             if words in text:
                 raise error
-        ids = [id for token in ids for id in [token] * (4 if token == tiny_checkpoints.IMAGE else 1)]
+        name = str(next(self.counter))
+        inner_name = f"{name}-{os.urandom(4).hex()}"
+        self.llm_engine.add(Request(name, inner_name, text, prompt, sampling))
+        self.calls.prompts.append(prompt)
+        self.calls.sampling.append(sampling)
+        self.calls.lora.append(lora_request)
+        return inner_name
+
+    def answer(self, request: Request) -> Any:
+        """Expand each image token, as vLLM does, and generate."""
+        for words, length in self.calls.lengths.items():
+            if words in request.text:
+                return SimpleNamespace(text="word " * length, token_ids=[1] * length, finish_reason="stop")
+        images, tokenizer = shown(request.prompt), self.processor.tokenizer
+        ids = [
+            id
+            for token in request.prompt["prompt_token_ids"]
+            for id in [token] * (4 if token == tiny_checkpoints.IMAGE else 1)
+        ]
         pixels = self.processor.image_processor(images, return_tensors="pt") if images else {}
         inputs = torch.tensor([ids])
         output = self.model.generate(
             input_ids=inputs,
             attention_mask=torch.ones_like(inputs),
             **pixels,
-            max_new_tokens=sampling.max_tokens,
+            max_new_tokens=request.sampling.max_tokens,
             do_sample=False,
         )
         new = output[0, len(ids) :].tolist()
         finish = self.calls.finish or ("stop" if new[-1] == tiny_checkpoints.EOS else "length")
         text = tokenizer.decode(new, skip_special_tokens=True)
-        return SimpleNamespace(outputs=[SimpleNamespace(text=text, token_ids=new, finish_reason=finish)])
+        return SimpleNamespace(text=text, token_ids=new, finish_reason=finish)
+
+
+def shown(prompt: dict[str, Any]) -> list[Any]:
+    """The images of a prompt."""
+    data = prompt.get("multi_modal_data", {})
+    return data["image"] if isinstance(data.get("image"), list) else list(data.values())
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """Put the stand-in into vLLM's place. Returns the calls that it gets."""
-    for name in ("WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "CUDA_VISIBLE_DEVICES", "VLLM_LOGGING_STREAM"):
+    for name in ("WORLD_SIZE", "VLLM_LOGGING_STREAM"):
         monkeypatch.delenv(name, raising=False)
     calls = Calls()
-    members = {
-        "vllm": {"LLM": type("LLM", (LLM,), {"calls": calls}), "SamplingParams": SamplingParams, "__version__": "0.33.0"},
-        "vllm.exceptions": {"VLLMError": VLLMError, "VLLMClientError": VLLMClientError},
-        "vllm.lora": {},
-        "vllm.sampling_params": {"RequestOutputKind": RequestOutputKind},
-        "vllm.lora.request": {"LoRARequest": LoRARequest},
-    }  # fmt: skip
-    for name, attributes in members.items():
+    for name, attributes in members(calls).items():
         module = ModuleType(name)
         vars(module).update(attributes)
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.delitem(sys.modules, "halbench.backends.vllm", raising=False)
     return calls
+
+
+def members(calls: Calls) -> dict[str, dict[str, Any]]:
+    """The modules of vLLM that the backend imports, with what it takes from them."""
+    return {
+        "vllm": {"LLM": type("LLM", (LLM,), {"calls": calls}), "SamplingParams": SamplingParams, "__version__": "0.33.0"},
+        "vllm.exceptions": {"VLLMError": VLLMError, "VLLMClientError": VLLMClientError},
+        "vllm.lora": {},
+        "vllm.lora.request": {"LoRARequest": LoRARequest},
+    }  # fmt: skip
+
+
+def write_package(folder: Path) -> None:
+    """Write the stand-in as packages that another process can import as vllm."""
+    for name in members(Calls()):
+        path = folder / name.replace(".", "/")
+        path = path / "__init__.py" if name in ("vllm", "vllm.lora") else path.with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("from vllm_stand_in import Calls, members\n\nglobals().update(members(Calls())[__name__])\n")

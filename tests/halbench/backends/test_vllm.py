@@ -22,7 +22,6 @@ LoRARequest, SamplingParams = stand_in.LoRARequest, stand_in.SamplingParams
 VLLMClientError, VLLMServerError = stand_in.VLLMClientError, stand_in.VLLMServerError
 
 GREEDY = Decoding(max_new_tokens=12)
-FINAL = stand_in.RequestOutputKind.FINAL_ONLY
 
 
 @pytest.fixture
@@ -80,47 +79,47 @@ def test_the_identity_names_checkpoint_engine_arguments_and_versions(calls, chec
         '{"max_model_len": 512}',
     )
     assert {"chat_template", "torch", "transformers"} <= identity.keys()
+    assert (
+        identity["image_processor"] == hf.open_backend(str(checkpoint), BackendOptions()).identity()["image_processor"]
+    )
 
 
-def test_requests_are_added_in_order_so_that_an_image_follows_itself_and_never_more_than_the_window(
-    calls, checkpoint, items
-):
+def test_requests_are_added_in_the_items_order_so_that_an_image_follows_itself(calls, checkpoint, items):
     list(open_backend(checkpoint, batch_size=4).generate(items, GREEDY))
-    assert calls.most == 4
     images = [prompt["multi_modal_data"]["image"].tobytes() for prompt in calls.prompts]
     assert images == [images[0]] * 3 + [images[3]] * 3
 
 
-def test_a_short_answer_does_not_wait_for_a_long_one(calls, checkpoint, items, monkeypatch):
-    """AMBER's mix of one description and many yes/no answers: the engine takes about as many steps as its slots must."""
-    lengths = [60 if n % 15 == 0 else 2 for n in range(60)]
-    many = [replace(items[0], id=str(n)) for n in range(60)]
-    backend = open_backend(checkpoint, batch_size=15)
-    given = iter(lengths)
-    monkeypatch.setattr(
-        backend,
-        "sampling",
-        lambda item, arguments: SamplingParams(
-            next(given), 0.0, output_kind=stand_in.RequestOutputKind.FINAL_ONLY, ignore_eos=True
-        ),
-    )
-    rows = list(backend.generate(many, GREEDY))
-    assert len(rows) == 60
-    barrier = 4 * 60  # each of 4 batches of 15 would wait for its description
-    assert calls.steps < barrier / 3
-    assert {row.item for row in rows[:5]}.isdisjoint({"0", "15", "30", "45"})
+def test_no_more_requests_than_the_batch_size_are_with_the_engine(calls, checkpoint, items):
+    list(open_backend(checkpoint, batch_size=4).generate(items, GREEDY))
+    assert calls.most_at_once == 4
 
 
-def test_a_run_that_is_given_up_leaves_no_request_in_the_engine(calls, checkpoint, items):
-    rows = open_backend(checkpoint).generate(items, GREEDY)
-    next(rows)
-    rows.close()
-    assert calls.aborted
+def test_a_row_comes_when_its_answer_is_finished_however_long_another_takes(calls, checkpoint, items):
+    calls.lengths = {"Describe": 100, "dog": 2, "chairs": 3}
+    backend = open_backend(checkpoint, batch_size=3)
+    rows = [(row.item, calls.steps) for row in backend.generate(items[:3] + items[4:], GREEDY)]
+    assert rows == [(items[1].id, 2), (items[2].id, 3), (items[4].id, 4), (items[5].id, 6), (items[0].id, 100)]
+
+
+def test_amber_s_mix_takes_a_fifth_of_the_steps_that_batches_waiting_for_their_longest_answer_took(calls, checkpoint):
+    """Each image has one description of 100 tokens and 14 answers of 2."""
+    calls.lengths = {"Describe": 100, "Is there": 2}
+    prompts = ["Describe this image.", *["Is there a dog?"] * 14]
+    items = [Item(f"{n}/{k}", (), prompt, None, "all") for n in range(256) for k, prompt in enumerate(prompts)]
+    backend = open_backend(checkpoint)
+    assert {row.tokens for row in backend.generate(items, GREEDY)} == {2, 100}
+    rolling, calls.steps = calls.steps, 0
+    for start in range(0, len(items), 256):
+        list(backend.generate(items[start : start + 256], GREEDY))
+    assert calls.steps == 15 * 100
+    assert rolling <= calls.steps / 5
+    assert rolling >= 256 * 128 / 256, "no engine is faster than all its places in use"
 
 
 def test_greedy_decoding_sets_nothing_but_length_and_temperature(calls, checkpoint, items):
     list(open_backend(checkpoint).generate(items[:1], GREEDY))
-    assert calls.sampling == [SamplingParams(max_tokens=12, temperature=0.0, output_kind=FINAL)]
+    assert calls.sampling == [SamplingParams(max_tokens=12, temperature=0.0)]
 
 
 def test_sampling_has_a_seed_that_belongs_to_the_item(calls, checkpoint, items):
@@ -130,7 +129,7 @@ def test_sampling_has_a_seed_that_belongs_to_the_item(calls, checkpoint, items):
     list(open_backend(checkpoint).generate(items[::-1], sampling))
     assert [params.seed for params in calls.sampling[6:]] == forwards[::-1]
     assert len(set(forwards)) == 6
-    assert calls.sampling[0] == SamplingParams(4, 0.7, 0.9, 5, seed=forwards[0], output_kind=FINAL)
+    assert calls.sampling[0] == SamplingParams(4, 0.7, 0.9, 5, seed=forwards[0])
 
 
 def test_the_begin_token_that_a_template_writes_is_not_doubled(calls, checkpoint, items, tmp_path):
@@ -212,18 +211,67 @@ def test_a_request_that_fails_is_an_error_row_and_the_others_are_answered(calls,
     assert rows[items[2].id].error == f"generation failed: {type(error).__name__}: too long"
 
 
+def test_images_that_fail_among_others_that_do_not_never_stop_the_run(calls, checkpoint, items, tmp_path):
+    calls.broken, calls.lengths = {"chairs": ValueError("too long")}, {"": 2}
+    copies = [shutil.copy(items[0].images[0], tmp_path / f"own{n}.png") for n in range(20)]
+    many = [replace(items[1 + n % 2], id=str(n), images=(copy,)) for n, copy in enumerate(copies)]
+    states = [row.state for row in open_backend(checkpoint).generate(many, GREEDY)]
+    assert (states.count("ok"), states.count("error")) == (10, 10)
+
+
 def test_an_engine_that_dies_stops_the_run_and_keeps_what_was_answered(calls, checkpoint, items):
-    calls.dies_at = 13  # each answer has 12 tokens
+    calls.fatal, calls.lengths = "chairs", {"Describe": 1, "dog": 1}
     answers = open_backend(checkpoint, batch_size=2).generate(items, GREEDY)
     assert [next(answers).item, next(answers).item] == [items[0].id, items[1].id]
-    with pytest.raises(InputError, match=r"engine stopped \(EngineCore encountered an issue\)"):
-        list(answers)
+    with pytest.raises(InputError, match=r"engine stopped \(EngineCore encountered an issue\).*repeat the command"):
+        next(answers)
 
 
-def test_an_engine_that_refuses_every_request_stops_the_run(calls, checkpoint, items):
-    calls.broken = {"chairs": VLLMServerError("EngineCore died")}
-    with pytest.raises(InputError, match=r"engine stopped \(EngineCore died\)"):
-        list(open_backend(checkpoint).generate(items, GREEDY))
+def test_an_engine_that_died_takes_no_further_request(calls, checkpoint, items):
+    backend = open_backend(checkpoint)
+    backend.engine.llm_engine.dead = True
+    with pytest.raises(InputError, match="engine stopped"):
+        list(backend.generate(items, GREEDY))
+
+
+def test_requests_that_the_engine_forgot_stop_the_run_instead_of_waiting_for_ever(calls, checkpoint, items):
+    calls.lengths = {"dog": 1, "": 9}
+    backend = open_backend(checkpoint)
+    answers = backend.generate(items[:3], GREEDY)
+    assert next(answers).item == items[1].id
+    backend.engine.llm_engine.requests.clear()
+    with pytest.raises(InputError, match=r"engine stopped \(2 requests are lost\)"):
+        next(answers)
+
+
+@pytest.mark.parametrize("end", ["closed", "interrupted"])
+def test_answers_that_nobody_waits_for_any_more_leave_no_request_behind(calls, checkpoint, items, monkeypatch, end):
+    calls.lengths = {"dog": 1, "": 9}
+    backend = open_backend(checkpoint)
+    answers = backend.generate(items, GREEDY)
+    assert next(answers).item == items[1].id
+    if end == "closed":
+        answers.close()
+    else:
+        monkeypatch.setattr(backend.engine.llm_engine, "step", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            list(answers)
+        monkeypatch.undo()
+    assert not backend.engine.llm_engine.requests
+    again = list(backend.generate(items[:3], GREEDY))
+    assert sorted(row.item for row in again) == sorted(item.id for item in items[:3])
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_an_answer_to_a_request_of_somebody_else_is_no_row(calls, checkpoint, items):
+    calls.lengths = {"": 2}
+    backend = open_backend(checkpoint)
+    tokens = {"prompt_token_ids": backend.tokens(replace(items[0], images=()))}
+    backend.engine.enqueue([tokens], [SamplingParams(max_tokens=1)], use_tqdm=False)
+    assert [row.item for row in backend.generate(items[:2], GREEDY)] == [items[0].id, items[1].id]
 
 
 def test_the_same_failure_of_many_items_in_a_row_stops_the_run(calls, checkpoint, items, tmp_path):
@@ -246,7 +294,7 @@ def test_a_lora_adapter_is_applied_by_the_engine_at_the_next_rank_it_knows(calls
     assert calls.engine["model"] == str(checkpoint)
     assert (calls.engine["enable_lora"], calls.engine["max_lora_rank"]) == (True, 8)
     list(backend.generate(items, GREEDY))
-    assert calls.lora == [LoRARequest("adapter", 1, str(adapter.resolve()))] * len(items)
+    assert calls.lora == [LoRARequest("adapter", 1, str(adapter.resolve()))] * 6
     assert backend.identity()["adapter"] == fingerprint(str(adapter))
 
 
@@ -289,31 +337,20 @@ def test_options_that_the_engine_does_not_take_are_one_clear_line(calls, checkpo
         open_backend(checkpoint, **options)
 
 
-def test_under_torchrun_each_process_has_an_engine_on_gpus_of_its_own(calls, checkpoint, monkeypatch):
-    torchrun = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "1", "RANK": "1", "MASTER_PORT": "29500"}
-    for name, value in {**torchrun, "CUDA_VISIBLE_DEVICES": "4,5,6,7", "TORCHELASTIC_RUN_ID": "x"}.items():
+def test_under_torchrun_an_engine_has_gpus_of_its_own_and_does_not_see_torchrun(calls, checkpoint, monkeypatch):
+    launcher = {"RANK": "5", "WORLD_SIZE": "6", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "MASTER_PORT": "29500"}
+    for name, value in {**launcher, "CUDA_VISIBLE_DEVICES": "4,5,6,7"}.items():
         monkeypatch.setenv(name, value)
     open_backend(checkpoint, model_args={"tensor_parallel_size": 2})
     assert calls.environment["CUDA_VISIBLE_DEVICES"] == "6,7"
-    assert not {*torchrun, "TORCHELASTIC_RUN_ID"} & calls.environment.keys(), "an engine would take them for its own"
-    assert {name: os.environ[name] for name in torchrun} == torchrun, "halbench still needs them"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
-    with pytest.raises(InputError, match="2 processes with 2 GPUs each need 4 GPUs, found 3"):
-        open_backend(checkpoint, model_args={"tensor_parallel_size": 2})
+    assert not launcher.keys() & calls.environment.keys()
+    assert calls.engine["tensor_parallel_size"] == 2
 
 
-def test_the_identity_says_what_processes_the_images(calls, checkpoint):
-    identity = open_backend(checkpoint).identity()
-    assert identity["image_processor"].startswith("LlavaImageProcessor")
-    assert identity["pixels"] in ("pil", "torchvision")
-
-
-def test_thoughts_and_answers_have_the_budgets_that_they_have_with_hf(calls, checkpoint, items):
-    decoding = replace(GREEDY, reasoning=Reasoning(max_reasoning_tokens=5))
-    direct = answers(hf.open_backend(str(checkpoint), BackendOptions()), items, decoding)
-    assert answers(open_backend(checkpoint), items, decoding) == direct
-    assert {params.max_tokens for params in calls.sampling} == {17}
-    assert {row.tokens for row in direct.values()} == {12}, "without a thought the answer has its own budget"
+@pytest.mark.parametrize("sizes", [{"tensor_parallel_size": "two"}, {"pipeline_parallel_size": 0}])
+def test_a_size_that_is_no_number_of_gpus_is_refused(calls, checkpoint, sizes):
+    with pytest.raises(InputError, match=r"are whole numbers from 1; found \["):
+        open_backend(checkpoint, model_args=sizes)
 
 
 def test_vllms_log_lines_do_not_stand_among_the_results(calls):
@@ -326,3 +363,11 @@ def test_without_vllm_the_line_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "halbench.backends.vllm", raising=False)
     with pytest.raises(MissingExtra, match=r"pip install 'halbench\[vllm\]'"):
         module()
+
+
+def test_thoughts_and_answers_have_the_budgets_that_they_have_with_hf(calls, checkpoint, items):
+    decoding = replace(GREEDY, reasoning=Reasoning(max_reasoning_tokens=5))
+    direct = answers(hf.open_backend(str(checkpoint), BackendOptions()), items, decoding)
+    assert answers(open_backend(checkpoint), items, decoding) == direct
+    assert {params.max_tokens for params in calls.sampling} == {17}
+    assert {row.tokens for row in direct.values()} == {12}, "without a thought the answer has its own budget"
