@@ -18,10 +18,18 @@ from reports.types import Column, Options, Table
 
 
 def overview(panels: Sequence[Panel], options: Options) -> list[Table]:
-    """A table for each set of panels that have models in common and are of several suites. panels: with complete runs."""
+    """A table for each set of panels that have models in common and ask different questions; models that were trained on other
+    preference pairs are never in it. panels: with complete runs."""
     check_sort(panels, options.sort)
-    parts = [part for part in with_models_in_common(panels) if len({panel.suite for panel in part}) > 1]
+    pairs = dict.fromkeys(panel.pairs_hash for panel in panels if panel.pairs_hash) or (None,)
+    sets = [[panel for panel in panels if panel.pairs_hash in (None, digest)] for digest in pairs]
+    parts = [part for own in sets for part in with_models_in_common(own) if len(set(map(questions, part))) > 1]
     return [table(part, options.sort, number, len(parts)) for number, part in enumerate(parts, 1)]
+
+
+def questions(panel: Panel) -> tuple[str, Any]:
+    """What the runs of a panel were asked."""
+    return panel.suite, signed(panel).get("items")
 
 
 def with_models_in_common(panels: Sequence[Panel]) -> list[list[Panel]]:
@@ -81,9 +89,8 @@ def titles(panels: Sequence[Panel]) -> list[str]:
 
 
 def signed(panel: Panel) -> Mapping[str, Any]:
-    """The fields of a panel's signature, and the pairs that its models were trained on."""
-    fields = panel.groups[0].runs[0].manifest.signature_fields
-    return {**fields, "pairs": panel.pairs_hash} if panel.pairs_hash else fields
+    """The fields of a panel's signature."""
+    return panel.groups[0].runs[0].manifest.signature_fields
 
 
 def model_key(group: RunGroup) -> tuple[str, ...]:

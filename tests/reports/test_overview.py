@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from small_reports import FEW, plates_run, run
+from small_reports import FEW, plates_run, run, training
 
 from halbench.errors import InputError
 from halbench.files.records import read_json, write_json
@@ -83,8 +83,22 @@ def test_models_that_share_a_name_are_not_one_row(sweep, tmp_path):
     assert {"a (fingerprint a)", "a (fingerprint others)", "b (dtype None)", "b (dtype float32)"} < set(labels)
 
 
-def test_runs_of_one_suite_need_no_overview(sweep):
+def test_runs_of_one_suite_need_no_overview_and_those_of_its_parts_do(sweep, tmp_path):
     assert overview(sweep / "a/scenes", sweep / "b/scenes") == []
+    part = named(run(tmp_path / "part", 2, scenes=12), "a")
+    (table,) = overview(sweep / "a/scenes", part)
+    assert list(table.frame["model"]) == ["a"]
+
+
+def test_models_trained_on_different_pairs_share_no_table(sweep, tmp_path):
+    for pairs in ("0123456789ab", "ba9876543210"):
+        training(tmp_path / f"{pairs}/training", "dpo", 0, pairs, result=pairs)
+        named(run(tmp_path / f"{pairs}/scenes", 3), pairs, weights=pairs)
+        named(plates_run(tmp_path / f"{pairs}/plates", sweep / "data", 3), pairs, weights=pairs)
+    tables = overview(sweep, tmp_path)
+    assert len(tables) == 2
+    for table in tables:
+        assert len(list(table.frame["model"])) == 4, "a, b, c and one of the trained models"
 
 
 def test_the_suites_stand_over_their_columns_in_every_format(sweep):
