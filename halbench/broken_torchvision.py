@@ -25,7 +25,8 @@ def torchvision_problem() -> str | None:
     """Why torchvision cannot be imported ("not installed", or its version and error); None if it can be."""
     loaded: dict[str, ModuleType | None] = dict(sys.modules)
     if "torchvision" in loaded and loaded["torchvision"] is None:
-        return next((finder.problem for finder in sys.meta_path if isinstance(finder, TryTorchvision)), "hidden")
+        problems = [finder.problem for finder in sys.meta_path if isinstance(finder, TryTorchvision)]
+        return next(filter(None, problems), "not installed")
     if find_spec("torchvision") is None:
         return "not installed"
     try:

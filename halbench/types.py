@@ -371,7 +371,7 @@ class BackendOptions:
         parse=parse_arguments,
     )
     base: str | None = option(
-        None, "Base model of an adapter, if it is elsewhere than the adapter says.", metavar="MODEL"
+        None, "Base model of an adapter.", metavar="PATH", otherwise="the one that adapter_config.json names"
     )
     template_kwargs: Mapping[str, Any] = option(
         factory=dict,

@@ -59,20 +59,31 @@ def lay_out(prefixes: Sequence[torch.Tensor], answers: Sequence[Sequence[torch.T
 
 
 def stack_inputs(rows: Sequence[Mapping[str, torch.Tensor]], width: int) -> dict[str, torch.Tensor]:
-    """What the processor returned besides the token ids, for all rows: values per token are continued with zeros, images
-    follow each other in the first dimension and are padded with zeros in the others (crops, pixels). Which images a token
-    sees (Mllama's cross-attention mask [1, T, images, tiles]) is continued with what the last one sees."""
+    """What the processor returned besides the token ids, for all rows, as it would have returned it for them together.
+
+    Values per token are continued with zeros; images follow each other in the first dimension and are padded with zeros in the
+    others (crops, pixels). Three families differ: which images a token of Mllama sees [1, T, images, tiles] is continued with
+    what the last one sees; Molmo's pooling counts the patches of all images before; MiniCPM-V's images follow each other in
+    the last dimension, with their sizes beside them.
+    """
     stacked = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
         if name == "input_ids":
             continue
-        if all(value.shape == row["input_ids"].shape for value, row in zip(values, rows, strict=True)):
-            values = [pad(value, (0, width - value.shape[1])) for value in values]
-        elif name == "cross_attention_mask":
+        if name == "pixel_values" and "target_sizes" in rows[0]:
+            stacked[name] = torch.cat(values, dim=-1)
+            continue
+        if name == "cross_attention_mask":
             values = [
                 torch.cat([value, value[:, -1:].expand(-1, width - value.shape[1], -1, -1)], 1) for value in values
             ]
+        elif name == "image_token_pooling":
+            patches = torch.tensor([row["pixel_values"].shape[:2] for row in rows]).prod(1)
+            before = (patches.cumsum(0) - patches).tolist()
+            values = [torch.where(value < 0, value, value + count) for value, count in zip(values, before, strict=True)]
+        elif all(value.shape == row["input_ids"].shape for value, row in zip(values, rows, strict=True)):
+            values = [pad(value, (0, width - value.shape[1])) for value in values]
         most = torch.tensor([value.shape[1:] for value in values]).amax(0).tolist()
         for index, value in enumerate(values):
             gaps = [

@@ -22,6 +22,7 @@ from halbench.errors import InputError
 from halbench.models.chat_templates import image_tokens, render, starts_with_bos
 from halbench.models.checkpoints import Checkpoint
 from halbench.models.images import open_image
+from halbench.reasoning import TAGS, opened_in
 
 SENTINEL = "Answer"  # a stand-in for the answer, to see how the template frames one
 
@@ -41,6 +42,11 @@ def assistant_turn(checkpoint: Checkpoint) -> Turn:
     """
     processor, tokenizer = checkpoint.processor, checkpoint.processor.tokenizer
     prompt = render(processor, checkpoint.template, "?")
+    if opened_in(prompt, TAGS):
+        raise InputError(
+            "the chat template opens a thought in the prompt, and the pairs' answers would be learnt as thoughts; set its "
+            "variable, if it has one: --template-kwargs enable_thinking=false"
+        )
     question = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "?"}]}
     answer = {"role": "assistant", "content": [{"type": "text", "text": SENTINEL}]}
     conversation = str(processor.apply_chat_template([question, answer], chat_template=checkpoint.template))

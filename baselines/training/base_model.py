@@ -25,16 +25,17 @@ def checkpoint_source(name: str) -> str:
     """Folder or hub name of the model to start from. Raises InputError unless it is a whole checkpoint."""
     if name.startswith(PREFIX):
         return str(checkpoint_path(name))
+    refuse_llava_format(name)
     if (Path(name) / "adapter_config.json").is_file():
         raise InputError(
             f"{name} is an adapter; training starts from a whole checkpoint. Merge it into its base and save that first"
         )
-    refuse_llava_format(name)
     check_source(name)
     if not Path(name).is_dir():
         try:
             transformers.AutoConfig.from_pretrained(name)  # afterwards the hub's commit is known, see fingerprint
         except (OSError, ValueError) as error:
+            refuse_llava_format(name)
             raise InputError(
                 f"{name} is not a local folder, and it cannot be loaded from the hub ({first_sentence(error)})"
             ) from error

@@ -69,7 +69,7 @@ def packing_problem(model: Any, examples: Sequence[Example], pad_id: int) -> str
         )
         branches = [replace(sequence, branches=(branch,)) for sequence in sequences for branch in sequence.branches]
         alone = model(**on_device(collate(branches, pad_id, False), model.device)).logp
-    except (*MODEL_ERRORS, AttributeError, NotImplementedError) as error:
+    except MODEL_ERRORS as error:
         if is_out_of_memory(error):
             raise
         return f"{type(error).__name__}: {first_sentence(error)}"
@@ -94,24 +94,35 @@ def altered_first_answer(sequence: TokenSequence) -> TokenSequence:
 
 
 @torch.no_grad()
-def check_forward(model: Any, example: Example, pad_id: int, packed: bool) -> None:
-    """Raise InputError unless the scoring model gives each answer the log-probs of the model's own forward.
+def check_forward(model: Any, examples: Sequence[Example], pad_id: int, packed: bool) -> None:
+    """Raise InputError unless the scoring model gives each answer, in one batch of these examples, the log-probs of the
+    model's own forward on it alone.
 
-    Guards against model families whose body and head cannot be called one after the other. model: a scoring model, see encoding/packed_forward.py.
+    Guards against model families whose body and head cannot be called one after the other, or whose images are laid out
+    otherwise than collation.stack_inputs does it. model: a scoring model, see encoding/packed_forward.py.
     """
     device = model.device
-    for sequence in example.sequences:
-        arguments = on_device(collate([sequence], pad_id, packed), device)
-        scored = torch.split(model(**arguments).logp, [len(branch.ids) for branch in sequence.branches])
-        for branch, logps in zip(sequence.branches, scored, strict=True):
-            alone = on_device(collate([replace(sequence, branches=(branch,))], pad_id, packed=False), device)
-            logits = model(**as_floats(alone["inputs"], model.dtype)).logits.flatten(0, 1)
-            difference = float((logps - token_logps(logits[alone["predictors"]], alone["targets"]).logp).abs().mean())
-            if not difference <= TOLERANCE[model.dtype]:
-                raise InputError(
-                    f"log-probs of view '{branch.view}' of pair {example.id} differ from the model's own by {difference:.2g} "
-                    f"nats a token: the training forward is not correct for model type '{model.config.model_type}'. Please report this"
-                )
+    sequences = [(example.id, sequence) for example in examples for sequence in example.sequences]
+    branches = [(id, sequence, branch) for id, sequence in sequences for branch in sequence.branches]
+    arguments = on_device(collate([sequence for _, sequence in sequences], pad_id, packed), device)
+    try:
+        scored = torch.split(model(**arguments).logp, [len(branch.ids) for _, _, branch in branches])
+    except MODEL_ERRORS as error:
+        if is_out_of_memory(error):
+            raise
+        raise InputError(
+            f"model type '{model.config.model_type}': cannot be trained, because its body and head, or its images, are not "
+            f"where they are expected ({type(error).__name__}: {first_sentence(error)}); please report this"
+        ) from error
+    for (id, sequence, branch), logps in zip(branches, scored, strict=True):
+        alone = on_device(collate([replace(sequence, branches=(branch,))], pad_id, packed=False), device)
+        logits = model(**as_floats(alone["inputs"], model.dtype)).logits.flatten(0, 1)
+        difference = float((logps - token_logps(logits[alone["predictors"]], alone["targets"]).logp).abs().mean())
+        if not difference <= TOLERANCE[model.dtype]:
+            raise InputError(
+                f"log-probs of view '{branch.view}' of pair {id} differ from the model's own by {difference:.2g} "
+                f"nats a token: the training forward is not correct for model type '{model.config.model_type}'. Please report this"
+            )
 
 
 def check_start(scored: Scored, loss: Loss, expected: float | None, ids: Sequence[str], dtype: torch.dtype) -> None:

@@ -81,7 +81,7 @@ def prepare(
         data = views(Encoder(checkpoint, packed=False))
         tried = first_fitting(data, longest)
     if tried:
-        preflight.check_forward(model, tried[0], pad_id, packed)
+        preflight.check_forward(model, tried, pad_id, packed)
     cache = ReferenceCache(root, reference_identity(checkpoint, arguments, packed))
     batches = Batches(cache, pad_id, packed, image_token_id(model))
     infos = precompute_all(data, batches, model, plan, arguments)

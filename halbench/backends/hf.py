@@ -231,7 +231,7 @@ class HfBackend:
         try:
             branched = branch(self.model, self.on_device(shared.inputs), shared.suffixes)
             return disagreement(self.model, self.on_device(whole.inputs), branched)
-        except (*MODEL_ERRORS, AttributeError, NotImplementedError) as error:
+        except MODEL_ERRORS as error:
             if is_out_of_memory(error):
                 raise
             return f"{type(error).__name__}: {first_sentence(error)}"

@@ -209,6 +209,8 @@ def keep_token_ids_only(engine: Any, model: Any, sampling: bool) -> None:
 
 def generation_arguments(kind: type, decoding: Decoding) -> dict[str, Any]:
     """lmms-eval's gen_kwargs. Raises InputError for arguments that the class would ignore."""
+    if decoding.reasoning.max_reasoning_tokens is not None:
+        raise InputError("--max-reasoning-tokens: lmms-eval's classes have one budget; use --backend hf, or omit it")
     sampling = decoding.temperature > 0
     source = inspect.getsource(inspect.getmodule(kind.generate_until) or kind)  # type: ignore[attr-defined]
     special = {**({"num_beams": decoding.num_beams} if decoding.num_beams > 1 else {}), **decoding.extra}
@@ -220,7 +222,7 @@ def generation_arguments(kind: type, decoding: Decoding) -> dict[str, Any]:
                 f"signature says; use --backend hf, or {greedy if name == 'num_beams' else 'omit it'}"
             )
     return {
-        "max_new_tokens": decoding.max_tokens(),
+        "max_new_tokens": decoding.max_new_tokens,
         "temperature": decoding.temperature,
         "do_sample": sampling,
         "num_beams": decoding.num_beams,

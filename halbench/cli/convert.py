@@ -1,4 +1,4 @@
-"""halbench convert: a checkpoint in the format of LLaVA's own code, written for transformers."""
+"""halbench convert: a checkpoint in LLaVA's own format becomes one that transformers opens."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,43 +9,34 @@ from halbench.types import Dtype
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command(help="Convert a checkpoint of LLaVA's own code (LLaVA-1.5 type) for transformers.")(convert)
+    app.command(help="Convert a checkpoint in the format of LLaVA's own code, so that other commands take it.")(convert)
 
 
 def convert(
     source: Annotated[
-        Path,
-        typer.Argument(
-            help="Folder with a whole checkpoint, a LoRA adapter with non_lora_trainables.bin, or mm_projector.bin.",
-            metavar="SOURCE",
-        ),
+        str, typer.Argument(metavar="SOURCE", help="Folder or hub name: whole checkpoint, LoRA adapter or projector.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", metavar="DIR")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="New folder for the converted checkpoint.")],
     base: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            help="Folder of the language model, for an adapter or a projector. Default: what the adapter names, if it is a folder.",
-            metavar="DIR",
+            metavar="PATH",
+            help="Language model below an adapter or projector. Default: the one that adapter_config.json names.",
         ),
     ] = None,
     vision_tower: Annotated[
         str | None,
-        typer.Option(
-            help="CLIP's folder or hub name. Default: mm_vision_tower of the checkpoint's config.json.", metavar="MODEL"
-        ),
+        typer.Option(metavar="PATH", help="CLIP checkpoint. Default: the one that config.json names."),
     ] = None,
-    dtype: Annotated[Dtype, typer.Option(help="Precision of the weights written; auto: as they are stored.")] = "auto",
+    dtype: Annotated[
+        Dtype, typer.Option(help="Precision of the weights; auto: as the language model is stored.")
+    ] = "auto",
 ) -> None:
-    import sys
-
-    import transformers
-
-    transformers.utils.logging.set_verbosity_error()  # before the next import, which already warns
-    if not sys.stderr.isatty():
-        transformers.utils.logging.disable_progress_bar()
-
-    from halbench.converting.llava import convert as convert_llava
+    from halbench.converting.convert import convert as convert_checkpoint
     from halbench.terminal.lines import show
 
-    convert_llava(source, out, base, vision_tower, dtype)
-    show(f"{out}: run it with halbench run --model {out} --suite ...")
+    done = convert_checkpoint(source, out, base, vision_tower, dtype)
+    show(
+        f"{done.folder}: {done.weights} weights in {done.dtype}, vision tower {done.vision_tower}, prompt {done.prompt}. "
+        f"Run it: halbench run --model {done.folder} --suite ..."
+    )

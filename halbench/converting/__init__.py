@@ -1,1 +1,1 @@
-"""Checkpoints of other formats, converted into those that transformers reads."""
+"""From checkpoints in the format of LLaVA's own code to checkpoints that transformers opens."""

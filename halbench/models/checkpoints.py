@@ -61,15 +61,15 @@ def find_checkpoint(name: str, base: str | None = None) -> CheckpointSource:
     """The files of a checkpoint folder, adapter folder, hub name or packaged checkpoint. base: of an adapter, in place of the
     one that it names. Raises InputError if incomplete."""
     path = Path(packaged_checkpoint(name))
-    refuse_llava_format(str(path))
     if not (path / "adapter_config.json").is_file():
-        if base is not None:
-            raise InputError(f"--base {base}: {name} is no adapter folder and has no base model")
         check_source(packaged_checkpoint(name))
+        if base is not None:
+            raise InputError(f"--base {base} is the base model of an adapter, but {name} is a whole checkpoint")
         return CheckpointSource(packaged_checkpoint(name), None)
-    base = packaged_checkpoint(base or adapter_base(path))
-    check_source(base)
-    return CheckpointSource(base, path)
+    refuse_llava_format(str(path))
+    found = packaged_checkpoint(base or adapter_base(path))
+    check_source(found)
+    return CheckpointSource(found, path)
 
 
 def open_checkpoint(name: str, options: BackendOptions) -> Checkpoint:
@@ -78,7 +78,12 @@ def open_checkpoint(name: str, options: BackendOptions) -> Checkpoint:
     if not sys.stderr.isatty():
         transformers.utils.logging.disable_progress_bar()
     source = find_checkpoint(name, options.base)
-    check_architecture(source.base, options.trust_remote_code)
+    try:
+        check_architecture(source.base, options.trust_remote_code)
+    except InputError as error:
+        if source.adapter and not Path(source.base).exists():
+            raise InputError(f"{source.adapter}: its base model {error}; name a local copy with --base PATH") from error
+        raise
     model = load_model(source.base, options, chosen_device(options.device))
     if source.adapter:
         model = merge_adapter(model, source.adapter)
@@ -104,10 +109,12 @@ def check_architecture(source: str, trust_remote_code: bool) -> None:
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
+        refuse_llava_format(source)
         origin = (
             source if Path(source).exists() else f"{source} is not a local folder and cannot be loaded from the hub"
         )
         raise InputError(f"{origin}: {first_sentence(error)}") from error
+    refuse_llava_format(source)
     remote = trust_remote_code and "AutoModelForImageTextToText" in (getattr(config, "auto_map", None) or {})
     if type(config) not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING and not remote:
         raise InputError(
@@ -132,7 +139,9 @@ def adapter_base(adapter: Path) -> str:
             f"{adapter / 'adapter_config.json'}: expected base_model_name_or_path to name the base model, found {base!r}"
         )
     if not Path(base).is_dir() and not HUB_NAME.fullmatch(base):
-        raise InputError(f"{adapter / 'adapter_config.json'}: base model {base} does not exist; name it with --base")
+        raise InputError(
+            f"{adapter / 'adapter_config.json'}: base model {base} does not exist; name its folder with --base PATH"
+        )
     return str(base)
 
 
@@ -145,6 +154,7 @@ def check_source(source: str) -> None:
                 f"{source} does not exist; expected a checkpoint folder or a hub name such as llava-hf/llava-1.5-7b-hf"
             )
         return
+    refuse_llava_format(source)
     if not (folder / "config.json").is_file():
         below = sorted(path.parent.name for path in folder.glob("*/config.json"))
         hint = f"; did you mean {folder / below[-1]}?" if below else ""

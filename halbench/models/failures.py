@@ -5,7 +5,10 @@ from collections.abc import Hashable
 from halbench.errors import InputError
 from halbench.types import Item, Response
 
-MODEL_ERRORS = (ArithmeticError, LookupError, MemoryError, OSError, RuntimeError, StopIteration, TypeError, ValueError)
+MODEL_ERRORS = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError),
+    *(RuntimeError, StopIteration, TypeError, ValueError),
+)
 """What processors and models raise over one odd prompt or image; anything else is a bug in the backend."""
 
 LONGEST_STREAK = 8  # images in a row with the same failure, after which the run stops

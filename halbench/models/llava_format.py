@@ -1,46 +1,92 @@
-"""Checkpoints in the format of LLaVA's own code, which transformers does not read: recognised here, converted by
-`halbench convert` (halbench/converting).
+"""Checkpoints in the format of LLaVA's own code, which transformers cannot open: told from others, and how to convert one.
 
-    full       config.json with mm_... fields, weights named model.layers..., model.mm_projector...
-    lora       adapter_config.json and non_lora_trainables.bin
-    projector  mm_projector.bin alone
+full        config.json with mm_vision_tower ..., pytorch_model-*.bin or model-*.safetensors
+adapter     adapter_config.json, non_lora_trainables.bin, mostly config.json; on a language model or a full checkpoint
+projector   mm_projector.bin and config.json, on a language model
 """
 
+import json
+import re
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from huggingface_hub import try_to_load_from_cache
+
 from halbench.errors import InputError
-from halbench.files.records import read_json
+from halbench.models.names import HUB_NAME
 
-Layout = Literal["full", "lora", "projector"]
-PROJECTOR, NOT_LORA = "mm_projector.bin", "non_lora_trainables.bin"
-LLAVA_FIELDS = ("mm_vision_tower", "mm_projector_type", "mm_hidden_size")
+Kind = Literal["full", "adapter", "projector"]
 
-
-def llava_config(folder: Path) -> dict[str, Any] | None:
-    """config.json, if it is one of LLaVA's own code."""
-    path = folder / "config.json"
-    config = read_json(path) if path.is_file() else None
-    return config if isinstance(config, dict) and any(name in config for name in LLAVA_FIELDS) else None
+ARCHITECTURE = re.compile(r"Llava\w*ForCausalLM")
+LANGUAGE_WEIGHTS = ("pytorch_model*.bin*", "model*.safetensors*")
 
 
-def llava_layout(folder: Path) -> Layout | None:
-    """The kind of checkpoint of LLaVA's own code that a folder holds; None for any other."""
-    if not folder.is_dir():
-        return None
-    is_llava = llava_config(folder) is not None
+def llava_kind(folder: Path) -> Kind | None:
+    """Which of the three a folder is; None if it is no checkpoint in LLaVA's own format."""
+    ours = is_llava_config(config_of(folder))
     if (folder / "adapter_config.json").is_file():
-        return "lora" if is_llava or (folder / NOT_LORA).is_file() else None
-    if any(folder.glob("*.safetensors")) or any(folder.glob("pytorch_model*.bin")):
-        return "full" if is_llava else None
-    return "projector" if (folder / PROJECTOR).is_file() else None
+        base = recorded_base(folder, "adapter")
+        on_ours = base is not None and is_llava_config(config_of(Path(base)))
+        return "adapter" if ours or on_ours or (folder / "non_lora_trainables.bin").is_file() else None
+    if any(any(folder.glob(pattern)) for pattern in LANGUAGE_WEIGHTS):
+        return "full" if ours else None
+    if (folder / "mm_projector.bin").is_file():
+        return "projector"
+    return "full" if ours else None
 
 
-def refuse_llava_format(name: str) -> None:
-    """Raise InputError, with the command that converts it, for a checkpoint in the format of LLaVA's own code."""
-    layout = llava_layout(Path(name))
-    if layout is not None:
-        base = "" if layout == "full" else " --base LANGUAGE_MODEL"
+def is_llava_config(config: Mapping[str, Any]) -> bool:
+    """Whether a config.json was written by LLaVA's own code; transformers' own has vision_config."""
+    if "vision_config" in config:
+        return False
+    names = config.get("architectures") or []
+    return "mm_vision_tower" in config or any(ARCHITECTURE.fullmatch(str(name)) for name in names)
+
+
+def config_of(folder: Path) -> Mapping[str, Any]:
+    """The config.json of a folder; {} if it has none that can be read."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def refuse_llava_format(source: str) -> None:
+    """Raise InputError, with the command that converts it, for a folder or hub name of a checkpoint in LLaVA's own format.
+    Of a hub name only what was loaded before is known."""
+    folder = Path(source)
+    kind = llava_kind(folder) if folder.is_dir() else None
+    if not folder.exists() and HUB_NAME.fullmatch(source):
+        cached = try_to_load_from_cache(source, "config.json")
+        kind = "full" if isinstance(cached, str) and is_llava_config(config_of(Path(cached).parent)) else None
+    if kind is not None:
         raise InputError(
-            f"{name} is in the format of LLaVA's own code; convert it first: halbench convert {name} --out DIR{base}"
+            f"{source} is a checkpoint in LLaVA's own format; convert it first: {conversion_command(source, kind)}"
         )
+
+
+def conversion_command(source: str, kind: Kind) -> str:
+    """The command that converts a checkpoint, with the flags that it needs."""
+    command = ["halbench", "convert", shlex.quote(source), "--out", shlex.quote(f"{Path(source).name}-hf")]
+    if kind != "full":
+        recorded = recorded_base(Path(source), kind)
+        if kind == "projector" or not (recorded and Path(recorded).is_dir()):
+            command += ["--base", shlex.quote(recorded or "PATH")]
+    tower = config_of(Path(source)).get("mm_vision_tower")
+    if isinstance(tower, str) and Path(tower).is_absolute() and not Path(tower).is_dir():
+        command += ["--vision-tower", "PATH"]
+    return " ".join(command)
+
+
+def recorded_base(folder: Path, kind: Kind) -> str | None:
+    """The base model that an adapter or a projector names: folder or hub name."""
+    if kind == "projector":
+        return config_of(folder).get("_name_or_path") or None
+    try:
+        config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        return config.get("base_model_name_or_path") or None
+    except (OSError, ValueError, AttributeError):
+        return None

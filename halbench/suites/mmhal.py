@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from halbench.data.datasets import Data
 from halbench.errors import InputError
 from halbench.files.records import read_json
+from halbench.reasoning import answer_part
 from halbench.responses.matching import image_key
 from halbench.scoring_tools.ratios import ratio_metric
 from halbench.types import (
@@ -106,7 +107,6 @@ def official_rating(reply: str) -> int | None:
 
 
 QUOTED = re.compile(r'"[^"\n]*"|(?<!\w)\'[^\'\n]*\'(?!\w)|“[^”\n]*”|„[^“\n]*“|«[^»\n]*»|^\s*>.*$', re.MULTILINE)
-THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
 RATING = re.compile(r"\brating\s*(?:[:=]|-(?=\s))?\s*(-?\d+(?:[.,]\d+)?)([^\n]{0,12})")
 MORE = re.compile(
     r"\s*(?:(?:/|out of)\s*(?!6\b)-?\d|(?:,|[-–—~]+>?|to|or|and|through|up to)\s*-?\d|would\b|is (?:wrong|not))"
@@ -123,7 +123,7 @@ def read_rating(reply: str) -> int | None:
     of a line counts, if no other line begins with one and the rest is in quotation marks. None if there is none, if there are
     different ones, or if it is a range ("2-5", "1 or 5"), on another scale or no whole number from 0 to 6.
     """
-    reply = THOUGHTS.sub("", reply)
+    reply = answer_part(reply)
     everywhere, unquoted = (ratings_in(text) for text in (reply, QUOTED.sub("", reply)))
     if len({number for number, _ in everywhere}) > 1:
         leading = [rating for line in reply.splitlines() for rating in ratings_in(line) if STARTS.match(line)]

@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from halbench.types import BackendOptions, Decoding, Item, Response
 
 DECODING = Decoding(max_new_tokens=12)
 COLUMNS = ("runs", "batches", "shared", "trains", "packed", "adapter", "pixels")
-HEADER = "| family | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 1)
 
 
 def check(family: str, folder: Path, training: bool = True) -> dict[str, str]:
@@ -30,7 +30,7 @@ def check(family: str, folder: Path, training: bool = True) -> dict[str, str]:
             with contextlib.redirect_stderr(io.StringIO()):
                 answer = look()
         except InputError as error:
-            found[columns.split()[0]] = str(error).replace(str(folder), "")[:200]
+            found[columns.split()[0]] = str(error).partition(": ")[2].partition(";")[0]  # without folder and advice
             return None
         for column, value in zip(columns.split(), answer, strict=True):
             found[column] = "yes" if value is True else "no" if value is False else str(value)
@@ -57,7 +57,13 @@ def check(family: str, folder: Path, training: bool = True) -> dict[str, str]:
     trained = folder / "trained"
 
     def train_it() -> Any:
-        record = train(small_training.plan("mdpo", checkpoint, pairs, trained))
+        plan = small_training.plan("mdpo", checkpoint, pairs, trained)
+        template = (checkpoint / "chat_template.jinja").read_text()
+        if switch := next(
+            (name for name in ("enable_thinking", "thinking") if f"{name} is not defined" in template), None
+        ):
+            plan = replace(plan, options=replace(plan.options, template_kwargs={switch: False}))
+        record = train(plan)
         return record["steps"] == 2, record["identity"]["packed"]
 
     def adapter() -> Any:
@@ -87,7 +93,3 @@ def opened(checkpoint: Path, batch_size: int = 10) -> Any:
 
 def answers(backend: Any, items: list[Item]) -> dict[str, Response]:
     return {row.item: row for row in backend.generate(items, DECODING)}
-
-
-def markdown_row(found: dict[str, str]) -> str:
-    return "| " + " | ".join([found["family"], *(found[column] for column in COLUMNS)]) + " |"

@@ -1,22 +1,42 @@
-"""torchvision's wheel of PyPI beside the CPU build of torch: two operators are missing, on which its import fails. Image
-processing needs neither of them."""
+"""torchvision beside a build of torch that it was not made for.
+
+The package index has torchvision for CUDA only. Beside the CPU build of torch its import fails, since two operators that
+come with its binary part are missing: "operator torchvision::nms does not exist". Resizing and normalising, which is what
+processors use of it, need neither; with the operators declared, the real processors run on any machine.
+"""
+
+import importlib.util
+import sys
 
 import torch
 
-DETECTION = ("nms", "qnms")
-SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-defined: list[torch.library.Library] = []
+MISSING = ("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",)
+MISSING += tuple(f"q{operator}" for operator in MISSING)
+
+# A library's operators are gone when the object is.
+LIBRARIES: list[torch.library.Library] = []
 
 
 def define_missing_operators() -> bool:
-    """Make torchvision importable, if it is installed; returns whether it is."""
-    for name in DETECTION:
-        if not hasattr(torch.ops.torchvision, name):
-            library = torch.library.Library("torchvision", "FRAGMENT")
-            library.define(f"{name}{SIGNATURE}")
-            defined.append(library)  # what it defines goes with it
+    """Whether torchvision can be imported afterwards. Call it before transformers is imported, which asks only once."""
+    if "torchvision" in sys.modules:  # imported already, or None: hidden by a test
+        return sys.modules["torchvision"] is not None
+    if importlib.util.find_spec("torchvision") is None:
+        return False
+    if not imports():
+        library = torch.library.Library("torchvision", "DEF")
+        for operator in MISSING:
+            library.define(operator)
+        LIBRARIES.append(library)
+    return imports()
+
+
+def imports() -> bool:
+    """Whether torchvision can be imported, and nothing of it left behind if it cannot."""
     try:
-        import torchvision  # noqa: F401
-    except (ImportError, OSError, RuntimeError):
+        importlib.import_module("torchvision")
+    except (ImportError, RuntimeError, OSError):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
         return False
     return True

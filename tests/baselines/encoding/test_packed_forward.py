@@ -1,13 +1,17 @@
 """Log-probs of answers: what is scored, and that answers which share a prefix get what each would get alone."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
+from families import FAMILIES as FAMILY_FOLDERS
 from packed_examples import FAMILIES, examples, plain_logps, score, shaped_pairs
 
 from baselines.encoding import packed_attention, packed_forward
 from baselines.encoding.packed_forward import as_scoring_model, head_tokens, token_logps
+from halbench.models.checkpoints import open_checkpoint
+from halbench.types import BackendOptions
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -115,3 +119,17 @@ def test_a_scoring_model_still_generates(checkpoints):
         assert as_scoring_model(checkpoint.model).generate(input_ids=ids, max_new_tokens=5).equal(plain)
     finally:
         checkpoint.model.forward = own
+
+
+def test_sliding_windows_and_image_tokens_that_see_each_other_are_packed_as_well(tmp_path, pairs):
+    """Gemma 3, whose window of 16 tokens is shorter than the answers."""
+    folder = FAMILY_FOLDERS["gemma3"](tmp_path / "gemma3", 0)
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"]["sliding_window"] = 16
+    (folder / "config.json").write_text(json.dumps(config))
+    checkpoint = open_checkpoint(str(folder), BackendOptions(device="cpu", dtype="float32"))
+    batch = examples(checkpoint, pairs, packed=True)
+    packed = score(checkpoint, batch, packed=True)
+    unpacked = score(checkpoint, examples(checkpoint, pairs, packed=False), packed=False)
+    for view in packed:
+        assert (packed[view] - unpacked[view]).abs().max() < 1e-4, view

@@ -1,5 +1,6 @@
 """Opening checkpoints: adapters are merged, and what cannot be run is refused in one line."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from tiny_backends import opened, texts
 
+from halbench.backends.hf import HfBackend
 from halbench.errors import InputError
 from halbench.models.checkpoints import open_checkpoint
 from halbench.types import BackendOptions
@@ -64,7 +66,7 @@ def rewritten(name: str, change):
         ("llava", without("model.safetensors"), r"contains no \*\.safetensors weights"),
         ("llava", renamed("model.safetensors", "pytorch_model.bin"), "contains pickled weights.*save_pretrained"),
         ("llava", rewritten("model.safetensors", lambda data: data[: len(data) // 2]), "are the files complete?"),
-        ("llava", rewritten("config.json", lambda data: data[:40]), "not valid JSON"),
+        ("llava", rewritten("config.json", lambda data: data[:40]), "not a valid JSON file"),
         (
             "llava",
             rewritten("config.json", lambda data: data.replace(b'"llava"', b'"halluva"')),
@@ -114,3 +116,42 @@ def test_a_path_that_does_not_exist_is_not_looked_for_on_the_hub():
 def test_the_error_names_a_missing_device(checkpoints):
     with pytest.raises(InputError, match="device 'nonsense' cannot be used; expected"):
         opened(checkpoints, "llava", device="nonsense")
+
+
+def adapter_on(checkpoints: Path, folder: Path, base: str) -> Path:
+    """A copy of the adapter that names another base."""
+    shutil.copytree(checkpoints / "lora", folder)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": base}))
+    return folder
+
+
+def test_the_base_of_an_adapter_can_be_named_and_is_the_one_in_the_identity(checkpoints, tmp_path, items):
+    moved = adapter_on(checkpoints, tmp_path / "moved", "/gone/llava")
+    with pytest.raises(InputError, match="base model /gone/llava does not exist; name its folder with --base PATH"):
+        open_checkpoint(str(moved), BackendOptions())
+    base = str(checkpoints / "llava")
+    found = HfBackend(open_checkpoint(str(moved), BackendOptions(base=base)), BackendOptions())
+    assert texts(found, items) == texts(opened(checkpoints, "lora"), items)
+    assert found.identity()["fingerprint"] == opened(checkpoints, "llava").identity()["fingerprint"]
+
+
+def test_a_base_that_the_hub_does_not_give_can_be_named(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    adapter = adapter_on(checkpoints, tmp_path / "hub", "llava-hf/no-such-model")
+    with pytest.raises(
+        InputError, match=r"its base model llava-hf/no-such-model is not .* a local copy with --base PATH"
+    ):
+        open_checkpoint(str(adapter), BackendOptions())
+
+
+def test_a_base_for_a_whole_checkpoint_is_refused(checkpoints):
+    with pytest.raises(InputError, match=r"is the base model of an adapter, but .* is a whole checkpoint"):
+        open_checkpoint(str(checkpoints / "llava"), BackendOptions(base=str(checkpoints / "llava")))
+
+
+def test_a_checkpoint_in_llavas_own_format_is_not_called_damaged(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "llava_llama", "mm_vision_tower": "openai/clip"}')
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(InputError, match="in LLaVA's own format; convert it first: halbench convert"):
+        open_checkpoint(str(tmp_path), BackendOptions())

@@ -17,6 +17,8 @@ def test_options_that_a_backend_does_not_take_are_refused():
     )
     with pytest.raises(InputError, match="--backend hf does not take --base-url"):
         check_options("hf", (), BackendOptions(base_url="http://a/v1"))
+    with pytest.raises(InputError, match="--backend openai does not take --base"):
+        check_options("openai", ("base_url",), BackendOptions(base="vicuna"))
     with pytest.raises(InputError, match="--backend hf does not take --model-args"):
         check_options("hf", (), BackendOptions(model_args={"timeout": 9}))
     with pytest.raises(InputError, match="--backend hf:llava: backend 'hf' takes nothing after its name"):
