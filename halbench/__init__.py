@@ -10,7 +10,7 @@ from halbench.broken_torchvision import hide_broken_torchvision
 
 __version__ = "0.2.0"
 
-API = ("Run", "Comparison", "GateResult", "score", "run", "load", "compare", "gate", "report")
+API = ("Run", "Comparison", "GateResult", "score", "run", "run_suites", "load", "compare", "gate", "report")
 HOMES = dict.fromkeys(API, "halbench.api") | {"InputError": "halbench.errors", "Reasoning": "halbench.reasoning"}
 
 

@@ -18,27 +18,36 @@ from typing import TYPE_CHECKING, Any
 
 from halbench.comparing import comparison, gating
 from halbench.errors import InputError
-from halbench.evaluation.choice import Acceptance, SuiteChoice, Unwanted
+from halbench.evaluation.choice import Acceptance, Unwanted
 from halbench.evaluation.coverage import Coverage
 from halbench.evaluation.evaluate import Evaluation
 from halbench.evaluation.score import score_stored
 from halbench.files.records import as_json, from_row
 from halbench.folders.run import RunFolder
-from halbench.judging.options import JudgeOptions, Judging, judge_options
+from halbench.judging.options import JudgeOptions
 from halbench.reasoning import SPLIT, Reasoning
 from halbench.running import run as running
-from halbench.running.plan import Plan
-from halbench.settings import Rule, checked
+from halbench.running.arguments import (
+    PathLike,
+    as_name,
+    as_optional_path,
+    as_path,
+    judging,
+    run_arguments,
+    suite_choice,
+)
+from halbench.running.several import Suites, run_cell, run_each
+from halbench.settings import checked
 from halbench.statistics.resampling import STANDARD, Resampling
 from halbench.terminal import formatting
-from halbench.types import BackendOptions, Response, Result, Score
+from halbench.types import Response, Result, Score
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from reports.reporting import Report
 
-PathLike = str | Path
+ONE_PROCESS = "run() is for one process; start several with torchrun and `halbench run`"
 COLUMNS = ("item", "group", "cluster", "state", "text", "evidence", "error")
 """The columns of Run.items() besides the counts."""
 
@@ -242,22 +251,45 @@ def run(
     generation: over the suite's decoding, such as {"max_new_tokens": 64}. backend_options: fields of
     halbench.types.BackendOptions, such as batch_size=8, device="cuda:1", dtype="bfloat16". The others: see score.
     """
-    if unknown := backend_options.keys() - {field.name for field in fields(BackendOptions)}:
-        raise InputError(f"run(): unknown option '{min(unknown)}'; expected a field of BackendOptions")
-    folder, thoughts = as_optional_path("out", out), checked(reasoning)
-    plan = Plan(as_name("model", model), backend, generation or {}, limit, None, thoughts, folder)
-    choice = suite_choice(suite, options, data, images)
-    done = running.run(
-        checked(plan, gen_kwargs="generation"),
-        choice,
-        checked(BackendOptions(**backend_options)),
-        judging(judge, judgements, judge_prompt),
-        checked(Acceptance(allow)),
+    (cell,) = run_arguments(
+        model,
+        [suite],
+        Suites(),
+        backend=backend,
+        options=options,
+        generation=generation,
+        limit=limit,
+        data=data,
+        images=images,
+        judge=judge,
+        judgements=judgements,
+        judge_prompt=judge_prompt,
+        allow=allow,
+        reasoning=reasoning,
+        out=out,
+        **backend_options,
     )
+    done = running.run(cell.plan, cell.choice, cell.options, cell.judging, cell.acceptance)
     if done is None:
-        raise InputError("run() is for one process; start several with torchrun and `halbench run`")
+        raise InputError(ONE_PROCESS)
     evaluation, written = done
-    return of_evaluation(evaluation, written.path, choice.suite)
+    return of_evaluation(evaluation, written.path, cell.choice.suite)
+
+
+def run_suites(model: PathLike, suites: Sequence[PathLike], **settings: Any) -> list[Run]:
+    """Let a model, which is loaded once, answer several suites; the settings are those of `run`. Options are given to the
+    suites that have them, or to one: {"amber.similarity": "spacy"}; each suite has a folder below `out`. Raises InputError
+    after all have been tried if some failed; what the others gave is in their folders."""
+    opened = Suites()
+    cells = run_arguments(model, suites, opened, **settings)
+    opened.check(cells)
+    outcomes = list(run_each(cells, opened, run_cell))
+    if failed := [f"{one.cell.suite}: {one.problem}" for one in outcomes if one.problem]:
+        raise InputError(f"{len(failed)} of {len(cells)} suites failed: {'; '.join(failed)}")
+    results = [(one.cell, *one.result) for one in outcomes if one.result]
+    if len(results) < len(cells):
+        raise InputError(ONE_PROCESS)
+    return [of_evaluation(evaluation, folder.path, cell.choice.suite) for cell, evaluation, folder in results]
 
 
 def load(path: PathLike, suite_file: PathLike | None = None) -> Run:
@@ -352,33 +384,6 @@ def count_column(name: str, names: Container[str]) -> str:
 
 def opened(run: Run | PathLike) -> Run:
     return run if isinstance(run, Run) else load(run)
-
-
-as_path, as_optional_path = Rule(Path), Rule(Path | None)
-"""(argument, value) -> the path that an argument names."""
-
-
-def as_name(argument: str, name: PathLike | None) -> Any:
-    """The name, or path as text, that an argument gives."""
-    return Rule(str | None)(argument, str(name) if isinstance(name, Path) else name)
-
-
-def suite_choice(
-    suite: PathLike | None, options: Mapping[str, Any] | None, data: PathLike | None, images: PathLike | None
-) -> SuiteChoice:
-    if not isinstance(options, Mapping | None):
-        raise InputError(f"options: expected a mapping such as {{'similarity': 'spacy'}}, found {options!r}")
-    settings = tuple(f"{name}={value}" for name, value in (options or {}).items())
-    folders = as_optional_path("data", data), as_optional_path("images", images)
-    return SuiteChoice(*folders, as_name("suite", suite), settings)
-
-
-def judging(judge: str | JudgeOptions | None, stored: PathLike | None, prompt: PathLike | None) -> Judging:
-    """Where verdicts come from; the options of a judge are checked."""
-    options = judge if isinstance(judge, JudgeOptions | None) else JudgeOptions(judge)
-    asked = options and judge_options(vars(checked(options, model="judge")))
-    files = as_optional_path("judgements", stored), as_optional_path("judge_prompt", prompt)
-    return Judging(asked, *files)
 
 
 def difference_cells(row: comparison.Row, names: tuple[str, str]) -> dict[str, str]:

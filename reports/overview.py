@@ -3,12 +3,14 @@
 A column holds numbers of one signature only: runs of a suite under another one have columns of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pandas as pd
 
 from halbench.errors import InputError, did_you_mean
+from halbench.files.records import content_hash
 from reports.group_values import value_cells
 from reports.main_metrics import MainMetric
 from reports.run_groups import Panel, RunGroup
@@ -16,13 +18,18 @@ from reports.types import Column, Options, Table
 
 
 def overview(panels: Sequence[Panel], options: Options) -> list[Table]:
-    """A table for each set of panels that have models in common and are of several suites. panels: with complete runs."""
+    """A table for each set of panels that have models in common and ask different questions; models that were trained on other
+    preference pairs are never in it. panels: with complete runs."""
     check_sort(panels, options.sort)
-    parts = [part for part in with_models_in_common(panels) if len({panel.suite for panel in part}) > 1]
-    return [
-        table(part, options.sort, f"leaderboard_models{f'_{number}' if len(parts) > 1 else ''}")
-        for number, part in enumerate(parts, 1)
-    ]
+    pairs = dict.fromkeys(panel.pairs_hash for panel in panels if panel.pairs_hash) or (None,)
+    sets = [[panel for panel in panels if panel.pairs_hash in (None, digest)] for digest in pairs]
+    parts = [part for own in sets for part in with_models_in_common(own) if len(set(map(questions, part))) > 1]
+    return [table(part, options.sort, number, len(parts)) for number, part in enumerate(parts, 1)]
+
+
+def questions(panel: Panel) -> tuple[str, Any]:
+    """What the runs of a panel were asked."""
+    return panel.suite, signed(panel).get("items")
 
 
 def with_models_in_common(panels: Sequence[Panel]) -> list[list[Panel]]:
@@ -38,34 +45,52 @@ def with_models_in_common(panels: Sequence[Panel]) -> list[list[Panel]]:
     return [members for _, members in parts]
 
 
-def table(panels: Sequence[Panel], sort: str | None, name: str) -> Table:
+def table(panels: Sequence[Panel], sort: str | None, number: int, of: int) -> Table:
     """A row per model, a column per headline metric of each panel."""
-    suites = [panel.suite for panel in panels]
+    models: dict[tuple[str, ...], RunGroup] = {}
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     columns, notes = [Column("model", "model")], []
-    for index, panel in enumerate(panels):
-        several = suites.count(panel.suite) > 1
-        title = f"{panel.suite} {suites[: index + 1].count(panel.suite)}" if several else panel.suite
+    for panel, title in zip(panels, titles(panels), strict=True):
         notes.append(f"{title}: {panel.signature}")
         for metric in panel.metrics:
             key = f"{panel.name}:{metric.key}"
             bounds = {"low": f"{key} low", "high": f"{key} high"}
-            columns.append(Column(f"{title}: {metric.label}", key, "value", metric.unit, metric.better, **bounds))
+            columns.append(Column(metric.label, key, "value", metric.unit, metric.better, **bounds, over=title))
         for group in panel.groups:
-            row = rows.setdefault(model_key(group), {"model": model_label(group)})
+            model = row_key(group, panel, panels)
+            models[model] = group
             cells = value_cells(panel, group, panel.metrics)
-            row |= {f"{panel.name}:{name}": value for name, value in cells.items()}
-    frame = pd.DataFrame(ordered(list(rows.values()), panels, sort))
+            rows.setdefault(model, {}).update({f"{panel.name}:{name}": value for name, value in cells.items()})
+    names = distinct_labels(models)
+    frame = pd.DataFrame(ordered([{"model": names[key], **row} for key, row in rows.items()], panels, sort))
     for column in columns:
         for source in (column.source, column.low, column.high):
             if source is not None and source not in frame:
                 frame[source] = None
-    frame["model"] = distinct(list(frame["model"]))
+    panel, metric = sorted_by(panels, sort)
     note = (
-        "An empty cell: no complete run. Models are ordered by one column; neighbours whose intervals overlap are not "
-        f"distinguished. {'. '.join(notes)}"
+        f"Ordered by {metric.label} of {panel.suite}; models whose intervals overlap are not distinguished. A dash: no complete "
+        f"run. {'. '.join(notes)}"
     )
-    return Table(name, "Models over all suites", note, frame, columns)
+    title = "Models over all suites"
+    if of == 1:
+        return Table("leaderboard_models", title, note, frame, columns)
+    return Table(f"leaderboard_models_{number}", f"{title}, {number} of {of}", note, frame, columns)
+
+
+def titles(panels: Sequence[Panel]) -> list[str]:
+    """The suite of each panel; where there are several of a suite, with the fields of the signature in which they differ."""
+    found = []
+    for panel in panels:
+        fields = [signed(other) for other in panels if other.suite == panel.suite]
+        differing = [name for name in dict.fromkeys(chain(*fields)) if len({one.get(name) for one in fields}) > 1]
+        found.append(", ".join([panel.suite, *(f"{name} {signed(panel).get(name, '-')}" for name in differing)]))
+    return found
+
+
+def signed(panel: Panel) -> Mapping[str, Any]:
+    """The fields of a panel's signature."""
+    return panel.groups[0].runs[0].manifest.signature_fields
 
 
 def model_key(group: RunGroup) -> tuple[str, ...]:
@@ -73,6 +98,16 @@ def model_key(group: RunGroup) -> tuple[str, ...]:
     identities = [run.manifest.settings.model for run in group.runs]
     weights = sorted(f"{one.get('fingerprint')} {one.get('adapter')}" for one in identities)
     return (model_label(group), *weights)
+
+
+def row_key(group: RunGroup, panel: Panel, panels: Sequence[Panel]) -> tuple[str, ...]:
+    """What makes two rows one: the model; if a panel has it twice, such as in two precisions, all that identifies it; if it was
+    run twice, its run."""
+    key, exact = model_key(group), exact_identity(group)
+    if all(sum(model_key(other) == key for other in one.groups) < 2 for one in panels):
+        return key
+    twins = [other for other in panel.groups if (model_key(other), exact_identity(other)) == (key, exact)]
+    return (*key, exact, *([group.name] if len(twins) > 1 else []))
 
 
 def model_label(group: RunGroup) -> str:
@@ -83,12 +118,25 @@ def model_label(group: RunGroup) -> str:
     return first.manifest.name or str(first.manifest.settings.model.get("model") or group.name)
 
 
-def distinct(labels: list[str]) -> list[str]:
-    """The labels, numbered where two different models have the same."""
-    return [
-        f"{label} ({labels[: index + 1].count(label)})" if labels.count(label) > 1 else label
-        for index, label in enumerate(labels)
-    ]
+def exact_identity(group: RunGroup) -> str:
+    """Everything by which the models of a group identify themselves."""
+    return content_hash(sorted(content_hash(run.manifest.settings.model) for run in group.runs))
+
+
+def distinct_labels(models: Mapping[tuple[str, ...], RunGroup]) -> dict[tuple[str, ...], str]:
+    """The label of each model; where two have the same, with what differs in them."""
+    labels = {}
+    for key, group in models.items():
+        labels[key] = model_label(group)
+        namesakes = [other for other in models.values() if model_label(other) == labels[key]]
+        identities = [other.runs[0].manifest.settings.model for other in namesakes]
+        own = group.runs[0].manifest.settings.model
+        differing = [
+            name for name in dict.fromkeys(chain(*identities)) if len({str(one.get(name)) for one in identities}) > 1
+        ]
+        if len(namesakes) > 1:
+            labels[key] += f" ({', '.join(f'{name} {own.get(name)}' for name in differing) or group.runs[0].name})"
+    return labels
 
 
 def sortable(panels: Sequence[Panel]) -> dict[str, tuple[Panel, MainMetric]]:
@@ -108,9 +156,17 @@ def check_sort(panels: Sequence[Panel], sort: str | None) -> None:
         raise InputError(f"--sort {sort}: no such metric in these runs{did_you_mean(sort, named)}")
 
 
-def ordered(rows: list[dict[str, Any]], panels: Sequence[Panel], sort: str | None) -> list[dict[str, Any]]:
-    """The rows, best first by the metric `sort`, where these panels have it, else by the first column; those without it last."""
+def sorted_by(panels: Sequence[Panel], sort: str | None) -> tuple[Panel, MainMetric]:
+    """The metric `sort` where these panels have it, else the first that has a better direction, else the first."""
     named = sortable(panels)
-    panel, metric = named.get(sort or "") or next(iter(named.values()))
+    if sort in named:
+        return named[sort]
+    directed = [(panel, metric) for panel, metric in named.values() if metric.better != "neither"]
+    return next(iter(directed or named.values()))
+
+
+def ordered(rows: list[dict[str, Any]], panels: Sequence[Panel], sort: str | None) -> list[dict[str, Any]]:
+    """The rows, best first; those without a value last."""
+    panel, metric = sorted_by(panels, sort)
     key, sign = f"{panel.name}:{metric.key}", -1 if metric.better == "higher" else 1
     return sorted(rows, key=lambda row: (row.get(key) is None, sign * (row.get(key) or 0)))

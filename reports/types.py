@@ -136,6 +136,7 @@ class Column:
 
     unit, better: those of the whole column, or None if the frame's columns "unit" and "better" give them row by row.
     low, high: interval, shown with the value. lowest, highest: range over seeds. mark: text shown after the value.
+    over: heading above this column and its neighbours with the same one.
     """
 
     label: str
@@ -148,6 +149,7 @@ class Column:
     lowest: str | None = None
     highest: str | None = None
     mark: str | None = None
+    over: str = ""
 
 
 @dataclass(frozen=True)

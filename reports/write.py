@@ -8,6 +8,7 @@ import html
 import math
 import re
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,11 @@ def starts_group(table: Table, rows: Sequence[dict[str, Any]], index: int) -> bo
     return bool(rows[index][table.group] != rows[index - 1][table.group])
 
 
+def headings_above(table: Table) -> list[tuple[str, int]]:
+    """Headings that stand over several columns, and how many; "" where there is none."""
+    return [(over, len(list(columns))) for over, columns in groupby(table.columns, lambda column: column.over)]
+
+
 def is_italic(table: Table, row: dict[str, Any]) -> bool:
     return bool(table.italic and row[table.italic])
 
@@ -137,7 +143,9 @@ def csv(table: Table) -> str:
 
 def markdown(table: Table) -> str:
     """A pipe table with title and note."""
-    head = [markdown_text(column.label) for column in table.columns]
+    head = [
+        markdown_text(f"{column.over}: {column.label}" if column.over else column.label) for column in table.columns
+    ]
     alignment = ["---:" if is_numeric(column) else "---" for column in table.columns]
     lines = [f"### {markdown_text(table.title)}", "", pipe_row(head), pipe_row(alignment)]
     for row in rows_of(table):
@@ -169,6 +177,7 @@ def latex(table: Table) -> str:
         r"\resizebox{\linewidth}{!}{%",
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
+        *latex_headings_above(table),
         " & ".join(latex_text(column.label) for column in table.columns) + r" \\",
         r"\midrule",
     ]
@@ -178,6 +187,16 @@ def latex(table: Table) -> str:
         cells = [latex_text(cell(column, row)) for column in table.columns]
         lines.append(" & ".join(rf"\textit{{{text}}}" if is_italic(table, row) else text for text in cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}", ""])
+
+
+def latex_headings_above(table: Table) -> list[str]:
+    """The row of headings that stand over several columns, with a rule below each."""
+    cells, rules, first = [], [], 1
+    for over, columns in headings_above(table):
+        cells.append(rf"\multicolumn{{{columns}}}{{c}}{{{latex_text(over)}}}" if over else "&" * (columns - 1))
+        rules += [rf"\cmidrule(lr){{{first}-{first + columns - 1}}}"] if over else []
+        first += columns
+    return [" & ".join(cells) + r" \\", " ".join(rules)] if rules else []
 
 
 LATEX = {
@@ -232,6 +251,10 @@ def html_table(table: Table) -> str:
     """A <table> without title and note."""
     rows = rows_of(table)
     head = "".join(f'<th scope="col"{html_class(column)}>{html.escape(column.label)}</th>' for column in table.columns)
+    above = "".join(
+        f'<th scope="colgroup" colspan="{columns}">{html.escape(over)}</th>' for over, columns in headings_above(table)
+    )
+    above = f'<tr class="above">{above}</tr>' if any(column.over for column in table.columns) else ""
     body = []
     for index, row in enumerate(rows):
         flags = {"group": starts_group(table, rows, index), "italic": is_italic(table, row)}
@@ -242,7 +265,7 @@ def html_table(table: Table) -> str:
         )
         body.append(f'<tr class="{" ".join(classes)}">{cells}</tr>' if classes else f"<tr>{cells}</tr>")
     wide = ' class="wide"' if sum(map(is_numeric, table.columns)) > WIDE else ""
-    return f"<table{wide}><thead><tr>{head}</tr></thead><tbody>\n{chr(10).join(body)}\n</tbody></table>"
+    return f"<table{wide}><thead>{above}<tr>{head}</tr></thead><tbody>\n{chr(10).join(body)}\n</tbody></table>"
 
 
 def tag(column_number: int) -> str:

@@ -63,16 +63,17 @@ def recorded_progress(cell: Cell, opened: SuiteTask) -> Progress:
     items, folder = len(opened.task.items), cell.folder
     if not folder.manifest_path.is_file():
         return Progress("to do", 0, items)
-    rows = [row for part in folder.path.glob("responses*.jsonl") for row in folder.read(Response, part)]
-    answered = sum(row.state != "error" for row in latest(rows).values())
     manifest = folder.manifest()
     if manifest.status not in ("complete", "incomplete"):
+        rows = [row for part in folder.path.glob("responses*.jsonl") for row in folder.read(Response, part)]
+        answered = sum(row.state != "error" for row in latest(rows).values())
         return Progress("partial" if answered else "to do", answered, items)
+    coverage = from_row(Coverage, manifest.coverage, f"{folder.manifest_path}: coverage")
+    answered = coverage.items - coverage.missing - coverage.errors
     if difference := outdated(cell, opened):
         return Progress("changed", answered, items, f"was made or scored otherwise: {difference}")
     if manifest.status == "complete":
         return Progress("done", answered, items, final=True)
-    coverage = from_row(Coverage, manifest.coverage, f"{folder.manifest_path}: coverage")
     judge = cell.judging.judge or cell.judging.stored
     left = coverage.missing or coverage.errors or (coverage.unscored and judge)
     return Progress("incomplete", answered, items, coverage.complaint(), final=not left)

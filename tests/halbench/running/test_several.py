@@ -9,7 +9,7 @@ from halbench.errors import InputError
 from halbench.evaluation.choice import Acceptance, SuiteChoice
 from halbench.judging.options import NO_JUDGING, JudgeOptions, Judging
 from halbench.running.plan import Plan
-from halbench.running.several import Suites, assigned, run_cell, run_each, suite_cells, suite_names
+from halbench.running.several import Suites, assigned, reason, run_cell, run_each, suite_cells, suite_names
 from halbench.types import BackendOptions
 
 CPU = BackendOptions(device="cpu", dtype="float32", batch_size=16)
@@ -109,3 +109,12 @@ def test_an_option_goes_to_the_suites_that_have_it_or_to_the_one_it_names():
         "amber": ("answers=strict", "similarity=spacy"),
         "chair": ("captions=pattern",),
     }
+
+
+def test_an_exception_that_nobody_foresaw_is_a_line_and_its_trace_is_printed(capsys):
+    try:
+        raise RuntimeError("device lost. Try again")
+    except RuntimeError as error:
+        line = reason(error)
+    assert line == "RuntimeError: device lost (not foreseen; its trace is above)"
+    assert "  Traceback (most recent call last):" in capsys.readouterr().err

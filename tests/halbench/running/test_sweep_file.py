@@ -1,6 +1,9 @@
 """The file of a sweep: its cells, and mistakes in it, which are named before any model is loaded."""
 
+import re
+
 import pytest
+from paths import ROOT
 from small_sweeps import written
 
 from halbench.errors import InputError
@@ -47,3 +50,13 @@ def test_cells_come_model_by_model_each_with_its_own_settings(folder):
 def test_a_mistake_is_named(folder, changes, message):
     with pytest.raises(InputError, match=message):
         Suites().check(read_sweep(written(folder, "mistake", **changes)))
+
+
+def test_the_example_and_the_file_in_the_docs_can_be_read(tmp_path):
+    cells = read_sweep(ROOT / "experiments/sweep.yaml")
+    assert [cell.plan.name for cell in cells] == ["base, published"] * 2 + ["base, short"] * 2
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "docs/sweeps.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "sweep.yaml").write_text(shown)
+    cells = read_sweep(tmp_path / "sweep.yaml")
+    assert len(cells) == 3 * 4 * 2
+    assert cells[-1].judging.judge.max_usd == 2
