@@ -27,7 +27,7 @@ def overview(panels: Sequence[Panel], options: Options) -> list[Table]:
     return [table(part, options.sort, number, len(parts)) for number, part in enumerate(parts, 1)]
 
 
-def questions(panel: Panel) -> tuple[str, Any]:
+def questions(panel: Panel) -> tuple[str, str | None]:
     """What the runs of a panel were asked."""
     return panel.suite, signed(panel).get("items")
 
@@ -88,9 +88,9 @@ def titles(panels: Sequence[Panel]) -> list[str]:
     return found
 
 
-def signed(panel: Panel) -> Mapping[str, Any]:
-    """The fields of a panel's signature."""
-    return panel.groups[0].runs[0].manifest.signature_fields
+def signed(panel: Panel) -> Mapping[str, str]:
+    """The fields of a panel's signature, as text: a manifest changed by hand can hold anything."""
+    return {name: str(value) for name, value in panel.groups[0].runs[0].manifest.signature_fields.items()}
 
 
 def model_key(group: RunGroup) -> tuple[str, ...]:
